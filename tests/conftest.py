@@ -28,7 +28,9 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
             return
         assert path.is_file(), f"no golden file {name}; `make golden` writes it"
         expected = path.read_text(encoding="utf-8")
-        difference = difflib.unified_diff(expected.splitlines(), text.splitlines(), f"golden/{name}", "now", lineterm="")
+        difference = difflib.unified_diff(
+            expected.splitlines(), text.splitlines(), f"golden/{name}", "now", lineterm=""
+        )
         assert text == expected, "\n".join(["differs from its golden file (`make golden` rewrites it)", *difference])
 
     return compare
