@@ -1,0 +1,147 @@
+"""Fits a call's tensors to a spec: which sizes they fix, and whether they agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from ..check.spec import Declared, Input, Spec
+from ..diagnostics import CallError
+from ..expr import Expr, Kind, Prev, children
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Every size of one call."""
+
+    batch: int
+    length: int
+    heads: int
+    groups: int
+    sizes: Mapping[str, int]
+    consts: Mapping[str, float]
+
+
+def carried_names(spec: Spec) -> tuple[str, ...]:
+    """Names other than states that are read one step back, in the order in which the spec declares them."""
+    read = {name for e in expressions(spec) for name in _read_before(e)}
+    states = {state.name for state in spec.states}
+    declared = (*spec.inputs, *spec.params, *spec.lets, *spec.outputs)
+    return tuple(d.name for d in declared if d.name in read and d.name not in states)
+
+
+def expressions(spec: Spec) -> Iterator[Expr]:
+    """The right-hand sides, in the order of evaluation."""
+    definitions = right_hand_sides(spec)
+    yield from (definitions[name] for name in spec.order)
+
+
+def right_hand_sides(spec: Spec) -> dict[str, Expr]:
+    """What defines each let, state and output."""
+    return {
+        **{let.name: let.value for let in spec.lets},
+        **{state.name: state.update for state in spec.states},
+        **{output.name: output.value for output in spec.outputs},
+    }
+
+
+def _read_before(e: Expr) -> Iterator[str]:
+    if isinstance(e, Prev) and e.kind is not Kind.CONST:
+        yield e.name
+    for child in children(e):
+        yield from _read_before(child)
+
+
+def bind(
+    spec: Spec,
+    inputs: Shapes,
+    params: Shapes,
+    state: Shapes,
+    *,
+    sizes: Mapping[str, int] | None,
+    heads: int | None,
+    groups: int | None,
+    consts: Mapping[str, float] | None,
+) -> Binding:
+    """Infer every size from the shapes; CallError where something is missing, unknown or does not fit."""
+    _expect_names("input", inputs, tuple(i.name for i in spec.inputs), required=True)
+    _expect_names("param", params, tuple(p.name for p in spec.params), required=bool(params))
+    _expect_names("state", state, (*(s.name for s in spec.states), *carried_names(spec)), required=False)
+    _expect_names("const", consts or {}, tuple(c.name for c in spec.consts), required=False)
+    _expect_names("axis", sizes or {}, tuple(d.name for d in spec.dims), required=False)
+    found = _Sizes(heads, groups, sizes)
+    for i in spec.inputs:
+        found.match(f"input `{i.name}`", _input_layout(i), inputs[i.name])
+    for p in spec.params:
+        if p.name in params:
+            found.match(f"param `{p.name}`", (*(() if p.shared else (HEADS,)), *p.axes), params[p.name])
+    for d in _kept(spec):
+        if d.name in state:
+            found.match(f"initial state `{d.name}`", state_layout(d), state[d.name])
+    return found.binding(spec, consts or {})
+
+
+BATCH, TIME, HEADS, GROUPS = "batch", "time", "heads", "groups"
+"""Names of the leading axes in messages; no spec can declare them, since they stand beside its own axes."""
+
+
+def _input_layout(i: Input) -> tuple[str, ...]:
+    return (BATCH, TIME, GROUPS if i.per_group else HEADS, *i.axes)
+
+
+def state_layout(d: Declared) -> tuple[str, ...]:
+    """A state's axes; a grouped input that is read one step back keeps one value a group."""
+    return (BATCH, GROUPS if isinstance(d, Input) and d.per_group else HEADS, *d.axes)
+
+
+def _kept(spec: Spec) -> tuple[Declared, ...]:
+    carried = carried_names(spec)
+    return (*spec.states, *(d for d in (*spec.inputs, *spec.params, *spec.lets, *spec.outputs) if d.name in carried))
+
+
+class _Sizes:
+    """Sizes found so far, each with where it was first seen."""
+
+    def __init__(self, heads: int | None, groups: int | None, sizes: Mapping[str, int] | None) -> None:
+        given = {HEADS: heads, GROUPS: groups, **(sizes or {})}
+        self.found = {name: size for name, size in given.items() if size is not None}
+        self.origin = dict.fromkeys(self.found, "the call")
+
+    def match(self, what: str, layout: tuple[str, ...], shape: tuple[int, ...]) -> None:
+        if len(layout) != len(shape):
+            raise CallError(
+                "R0703", f"{what} has {len(shape)} axes, [{', '.join(map(str, shape))}]; it needs [{', '.join(layout)}]"
+            )
+        for name, size in zip(layout, shape, strict=True):
+            known = self.found.setdefault(name, size)
+            origin = self.origin.setdefault(name, what)
+            if known != size:
+                raise CallError("R0703", f"axis `{name}` is {size} in {what}, but {known} in {origin}")
+
+    def binding(self, spec: Spec, consts: Mapping[str, float]) -> Binding:
+        for dim in spec.dims:
+            if dim.name not in self.found and dim.default is not None:
+                self.found[dim.name] = dim.default
+        wanted = (BATCH, TIME, HEADS, *(dim.name for dim in spec.dims))
+        missing = [name for name in wanted if name not in self.found]
+        if missing:
+            raise CallError(
+                "R0701", f"no tensor fixes the size of {', '.join(missing)}", help="give it: `sizes={...}`, `heads=...`"
+            )
+        heads, groups = self.found[HEADS], self.found.get(GROUPS, 1)
+        if groups <= 0 or heads % groups:
+            raise CallError("R0703", f"{heads} heads cannot be shared out over {groups} groups")
+        values = {const.name: float(consts.get(const.name, const.value)) for const in spec.consts}
+        sizes = {dim.name: self.found[dim.name] for dim in spec.dims}
+        return Binding(self.found[BATCH], self.found[TIME], heads, groups, sizes, values)
+
+
+def _expect_names(what: str, given: Mapping[str, object], known: tuple[str, ...], *, required: bool) -> None:
+    for name in given:
+        if name not in known:
+            raise CallError("R0702", f"the spec has no {what} `{name}`", help=f"it has: {', '.join(known) or 'none'}")
+    missing = [name for name in known if name not in given] if required else []
+    if missing:
+        raise CallError("R0701", f"{what} {', '.join(f'`{name}`' for name in missing)} not given")
