@@ -70,6 +70,7 @@ class Kind(Enum):
     LET = "let"
     STATE = "state"
     OUTPUT = "output"
+    READ = "read"  # made by the lift: a contraction of a state
 
 
 @dataclass(frozen=True, slots=True)

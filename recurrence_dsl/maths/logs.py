@@ -1,0 +1,75 @@
+"""log(decay), taken symbolically, so that a decay never has to be computed and logged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..expr import Apply, Expr, Fn, Kind, Now, Number, Renamed
+from .algebra import Algebra, number, value_of
+from .ranges import Ranges
+
+FLOOR = -1000.0
+"""Log-decays are cut here: exp(-1000) is zero in float64 too, and the sums of a chunk stay exact enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Logs:
+    """Takes logarithms of one spec's expressions, looking through its lets."""
+
+    algebra: Algebra
+    ranges: Ranges
+    lets: dict[str, Expr]
+
+    def of(self, e: Expr) -> Expr | None:
+        """log(e) for a real 0 <= e, or None where only the computed value could be logged and it may reach zero."""
+        al = self.algebra
+        match e:
+            case Number():
+                return _log_number(e)
+            case Now(kind=Kind.LET) if e.name in self.lets:
+                return self.of(self.lets[e.name])
+            case Renamed():
+                return None
+            case Apply(fn=Fn.EXP, args=(x,)):
+                return x
+            case Apply(fn=Fn.SIGMOID, args=(x,)):
+                return al.apply(Fn.LOGSIGMOID, x, span=e.span)
+            case Apply(fn=Fn.MUL, args=(x, y)) if self._not_negative(x, y):
+                return self._both(x, y, e)
+            case Apply(fn=Fn.POW, args=(x, p)) if self._not_negative(x):
+                log = self.of(x)
+                return al.mul(p, log) if log is not None else None
+            case Apply(fn=Fn.SQRT, args=(x,)):
+                log = self.of(x)
+                return al.mul(number(0.5), log) if log is not None else None
+            case Apply(fn=Fn.SUB, args=(one, x)) if value_of(one) == 1:
+                return self._complement(x, e)
+            case _:
+                return self._plain(e)
+
+    def _both(self, x: Expr, y: Expr, e: Expr) -> Expr | None:
+        a, b = self.of(x), self.of(y)
+        return self.algebra.add(a, b) if a is not None and b is not None else self._plain(e)
+
+    def _complement(self, x: Expr, e: Expr) -> Expr | None:
+        """log(1 - sigmoid(y)) = logsigmoid(-y)."""
+        inner = self.lets.get(x.name) if isinstance(x, Now) and x.kind is Kind.LET else x
+        if isinstance(inner, Apply) and inner.fn is Fn.SIGMOID:
+            return self.algebra.apply(Fn.LOGSIGMOID, self.algebra.neg(inner.args[0]), span=e.span)
+        return self._plain(e)
+
+    def _plain(self, e: Expr) -> Expr | None:
+        """The computed value's log, where it is bounded away from zero."""
+        return self.algebra.apply(Fn.LOG, e, span=e.span) if self.ranges.of(e).low > 0 else None
+
+    def _not_negative(self, *parts: Expr) -> bool:
+        return all(self.ranges.of(p).low >= 0 for p in parts)
+
+
+def _log_number(e: Number) -> Expr | None:
+    import math
+
+    value = e.value
+    if isinstance(value, complex) or value < 0:
+        return None
+    return number(math.log(value) if value > 0 else FLOOR)

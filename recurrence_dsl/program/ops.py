@@ -1,0 +1,143 @@
+"""The block program: one chunk of the recurrence as a straight line of a few matrix operations.
+
+A program is a tuple of values in evaluation order. Every value has *named dims*: `BATCH`, `HEAD`, `ROW` (time inside the
+chunk), `COL` (time again, for pairs of tokens), `TERM`/`TERM2` (which rank-one term), then the spec's axes in the order
+in which its dims are declared. Operands are aligned by name and broadcast over dims that they lack. The same ops
+describe the forward pass, its adjoint, and (without `ROW`) the single step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+BATCH, HEAD, ROW, TERM, COL, TERM2 = "@b", "@h", "@t", "@m", "@s", "@n"
+LEADING = (BATCH, HEAD, ROW, TERM, COL, TERM2)
+"""Names no axis can have, in layout order; axes follow them."""
+
+
+class Mask(Enum):
+    """Which earlier tokens a token sees."""
+
+    NOW = "s <= t"
+    BEFORE = "s < t"
+
+
+class Op(Enum):
+    # leaves; `attr` is the name (or the number)
+    INPUT = "input"
+    PARAM = "param"
+    STATE = "state"  # what the chunk before left behind: a state, or a value's last row
+    COTANGENT = "cotangent"  # incoming gradient of the output `attr`
+    NUMBER = "number"
+    SIZE = "size"
+    HEAD_INDEX = "head_index"
+    HEAD_COUNT = "head_count"
+    # pointwise; `attr` is a Prim
+    MAP = "map"
+    # over dims; `attr` is a tuple of dims
+    SUM = "sum"
+    AMAX = "amax"
+    EXPAND = "expand"  # to the dims `attr`
+    RENAME = "rename"  # attr = (from, to)
+    STACK = "stack"  # a new dim `attr`, one entry an operand
+    SELECT = "select"  # attr = (dim, index)
+    # along ROW
+    CUMSUM = "cumsum"  # inclusive; kept in float64 (`wide`)
+    REVCUMSUM = "revcumsum"
+    SHIFT = "shift"  # (x, first): row t holds x[t-1], row 0 holds `first`
+    UNSHIFT = "unshift"  # (x): row t holds x[t+1], the last row zero
+    FIRST = "first"
+    LAST = "last"
+    PLACE_FIRST = "place_first"  # zero rows but the first
+    PLACE_LAST = "place_last"  # zero rows but the last
+    # matrices
+    CONTRACT = "contract"  # (x, y): sum over the dims `attr` of x * y
+    PAIR = "pair"  # (Gx, Gy) or (): exp(Gx_t - Gy_s) where the Mask `attr` holds, else 0
+    SCORES = "scores"  # (x, y, pair): A[t,s] = sum over axes `attr` of x_t y_s pair[t,s]
+    APPLY = "apply"  # (A, y, pair): z_t = sum_s A[t,s] pair[t,s] y_s
+    APPLY_T = "apply_t"  # (A, x, pair): z_s = sum_t A[t,s] pair[t,s] x_t, its COL named ROW again
+    SOLVE = "solve"  # (A, x): (I - A)^-1 x, A strictly lower in time
+    SOLVE_T = "solve_t"  # (A, x): (I - A)^-T x
+    # elementwise recurrences
+    SCAN = "scan"  # (a, w, s0): S_t = a_t S_{t-1} + w_t
+    SCAN_T = "scan_t"  # (a, x): y_t = x_t + conj(a_{t+1}) y_{t+1}
+
+
+class Prim(Enum):
+    """Pointwise primitives; the language's functions lower to these."""
+
+    NEG = "neg"
+    ADD = "add"
+    SUB = "sub"
+    MUL = "mul"
+    DIV = "div"
+    POW = "pow"
+    EXP = "exp"
+    LOG = "log"
+    LOG1P = "log1p"
+    SQRT = "sqrt"
+    ABS = "abs"
+    SIGN = "sign"
+    SIGMOID = "sigmoid"
+    SOFTPLUS = "softplus"
+    TANH = "tanh"
+    ERF = "erf"
+    SIN = "sin"
+    COS = "cos"
+    MIN = "min"
+    MAX = "max"
+    LESS = "less"  # 1 where x < y, else 0
+    EQUAL = "equal"  # 1 where x == y, else 0
+    RE = "re"
+    IM = "im"
+    CONJ = "conj"
+
+
+Attr = None | str | float | complex | Prim | Mask | tuple[str, ...] | tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One op's result. `args` are indices of earlier values; `hint` is a name for readers, never a meaning."""
+
+    index: int
+    op: Op
+    args: tuple[int, ...]
+    attr: Attr
+    dims: tuple[str, ...]
+    is_complex: bool = False
+    wide: bool = False  # held in float64 where the rest is float32: cumulative log-decays and their differences
+    hint: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Values in order, and which of them are results: `outputs` pairs a key such as `output:o`, `state:S` with an index.
+
+    Keys: `output:NAME` a token's output, `state:NAME` what the next chunk receives; in an adjoint `input:NAME`,
+    `param:NAME`, `state:NAME` are gradients. `axes` lists the spec's axes in layout order.
+    """
+
+    name: str
+    axes: tuple[str, ...]
+    values: tuple[Value, ...]
+    outputs: tuple[tuple[str, int], ...]
+
+    def output(self, key: str) -> int:
+        """The index of a result."""
+        return dict(self.outputs)[key]
+
+    def leaves(self, op: Op) -> tuple[Value, ...]:
+        """The leaves of one kind, in order."""
+        return tuple(v for v in self.values if v.op is op)
+
+
+def order_dims(dims: set[str] | frozenset[str], axes: tuple[str, ...]) -> tuple[str, ...]:
+    """Dims in layout order."""
+    return tuple(d for d in (*LEADING, *axes) if d in dims)
+
+
+LEAVES = frozenset(
+    (Op.INPUT, Op.PARAM, Op.STATE, Op.COTANGENT, Op.NUMBER, Op.SIZE, Op.HEAD_INDEX, Op.HEAD_COUNT)
+)
