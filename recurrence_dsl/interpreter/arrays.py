@@ -6,6 +6,7 @@ Arrays are laid out `[batch or 1, heads or 1, *axes]`. No function overflows whe
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar, assert_never
 
 import numpy as np
@@ -28,7 +29,23 @@ class Arrays(Protocol[A]):
         """0, 1, .. along the head axis, laid out [1, heads]."""
         ...
 
+    def zeros(self, shape: tuple[int, ...], is_complex: bool) -> A: ...
+
+    def as_complex(self, array: A) -> A: ...
+
     def permute(self, array: A, order: tuple[int, ...]) -> A: ...
+
+    def expand(self, array: A, shape: tuple[int, ...]) -> A:
+        """Broadcast to a shape."""
+        ...
+
+    def repeat_heads(self, array: A, times: int) -> A:
+        """Each entry of axis 1 `times` times in a row."""
+        ...
+
+    def stack_time(self, columns: Sequence[A]) -> A:
+        """[B, H, ..] a step -> [B, T, H, ..]."""
+        ...
 
     def pointwise(self, fn: Fn, args: tuple[A, ...]) -> A: ...
 
@@ -48,8 +65,23 @@ class NumpyArrays:
     def head_index(self, heads: int) -> np.ndarray:
         return np.arange(heads, dtype=self.real)[None]
 
+    def zeros(self, shape: tuple[int, ...], is_complex: bool) -> np.ndarray:
+        return np.zeros(shape, np.result_type(self.real, np.complex64) if is_complex else self.real)
+
+    def as_complex(self, array: np.ndarray) -> np.ndarray:
+        return array.astype(np.result_type(array.dtype, np.complex64), copy=False)
+
     def permute(self, array: np.ndarray, order: tuple[int, ...]) -> np.ndarray:
         return array.transpose(order)
+
+    def expand(self, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        return np.broadcast_to(array, shape)
+
+    def repeat_heads(self, array: np.ndarray, times: int) -> np.ndarray:
+        return np.repeat(array, times, axis=1)
+
+    def stack_time(self, columns: Sequence[np.ndarray]) -> np.ndarray:
+        return np.stack(columns, axis=1)
 
     def pointwise(self, fn: Fn, args: tuple[np.ndarray, ...]) -> np.ndarray:
         if len(args) == 2:

@@ -32,6 +32,13 @@ def carried_names(spec: Spec) -> tuple[str, ...]:
     return tuple(d.name for d in declared if d.name in read and d.name not in states)
 
 
+def remembered(spec: Spec) -> tuple[Declared, ...]:
+    """What the state dict holds: states, and whatever else is read one step back."""
+    carried = carried_names(spec)
+    others = (d for d in (*spec.inputs, *spec.params, *spec.lets, *spec.outputs) if d.name in carried)
+    return (*spec.states, *others)
+
+
 def expressions(spec: Spec) -> Iterator[Expr]:
     """The right-hand sides, in the order of evaluation."""
     definitions = right_hand_sides(spec)
@@ -77,7 +84,7 @@ def bind(
     for p in spec.params:
         if p.name in params:
             found.match(f"param `{p.name}`", (*(() if p.shared else (HEADS,)), *p.axes), params[p.name])
-    for d in _kept(spec):
+    for d in remembered(spec):
         if d.name in state:
             found.match(f"initial state `{d.name}`", state_layout(d), state[d.name])
     return found.binding(spec, consts or {})
@@ -94,11 +101,6 @@ def _input_layout(i: Input) -> tuple[str, ...]:
 def state_layout(d: Declared) -> tuple[str, ...]:
     """A state's axes; a grouped input that is read one step back keeps one value a group."""
     return (BATCH, GROUPS if isinstance(d, Input) and d.per_group else HEADS, *d.axes)
-
-
-def _kept(spec: Spec) -> tuple[Declared, ...]:
-    carried = carried_names(spec)
-    return (*spec.states, *(d for d in (*spec.inputs, *spec.params, *spec.lets, *spec.outputs) if d.name in carried))
 
 
 class _Sizes:
