@@ -1,0 +1,119 @@
+"""The command line: `recurrence`, also `python -m recurrence_dsl`. Each command imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from .tools.messages import fail, plain_errors, spec_path
+from .tools.settings import parse_settings
+
+
+class PlainErrors(TyperGroup):
+    """Ends every command that meets a user's mistake with its message and exit status 1."""
+
+    def invoke(self, ctx: Any) -> Any:
+        with plain_errors():
+            return super().invoke(ctx)
+
+
+app = typer.Typer(
+    cls=PlainErrors,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="A compiler from the equation of a gated linear recurrence to a fast torch module.",
+)
+
+
+class Stage(StrEnum):
+    """What `explain --stage` prints."""
+
+    PARSE = "parse"
+    CHECK = "check"
+    LIFT = "lift"
+    DERIVE = "derive"
+    SCHEDULE = "schedule"
+    EMIT = "emit"
+    INTERPRETER = "interpreter"
+
+
+class Backend(StrEnum):
+    """What the compiler writes."""
+
+    AUTO = "auto"
+    TORCH = "torch"
+    TRITON = "triton"
+
+
+File = Annotated[str, typer.Argument(metavar="FILE", help="A .spec file, or a shipped spec's name.")]
+Settings = Annotated[
+    list[str], typer.Option("--set", metavar="NAME=VALUE", help="The size of an axis or a const's value. Repeatable.")
+]
+Heads = Annotated[int, typer.Option(min=1, help="Number of heads.")]
+Groups = Annotated[int, typer.Option(min=1, help="Number of groups, where a spec has `per group` inputs.")]
+
+_CODE = re.compile(r"R\d{4}", re.IGNORECASE)
+
+
+@app.command()
+def explain(
+    what: Annotated[str, typer.Argument(metavar="FILE|CODE", help="A spec, or the code of a message such as R0201.")],
+    stage: Annotated[Stage | None, typer.Option(help="Print what this stage made of the spec instead.")] = None,
+    latex: Annotated[bool, typer.Option("--latex", help="Print the equations as LaTeX.")] = False,
+    settings: Settings = [],  # noqa: B006 - typer copies it
+    heads: Heads = 4,
+) -> None:
+    """Say what the compiler found in a spec and chose for it, or what a message's code means."""
+    from .tools import explain as tool
+
+    if _CODE.fullmatch(what):
+        print(tool.explain_code(what.upper()))
+        return
+    spec = tool.load(spec_path(what))
+    sizes = parse_settings(settings)
+    if stage is not None:
+        print(tool.explain_stage(spec, stage.value, heads, sizes))
+    elif latex:
+        print(tool.explain_latex(spec, heads, sizes))
+    else:
+        print(tool.explain_spec(spec, heads, sizes))
+
+
+@app.command("list")
+def list_specs() -> None:
+    """List the shipped specs with their class and what they are."""
+    from .tools.catalogue import print_catalogue
+
+    print_catalogue()
+
+
+@app.command("compile")
+def compile_spec(
+    file: File,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder to write into; made if missing.")],
+    backend: Annotated[Backend, typer.Option(help="What to write.")] = Backend.AUTO,
+    settings: Settings = [],  # noqa: B006 - typer copies it
+    heads: Heads = 4,
+    groups: Groups = 1,
+) -> None:
+    """Write a spec's compiled form as a standalone source file."""
+    from .tools.standalone import write_standalone
+
+    spec = spec_path(file)
+    if out.exists() and not out.is_dir():
+        raise fail(f"error: {out} exists and is not a folder")
+    for path in write_standalone(spec, out, backend.value, heads, groups, parse_settings(settings)):
+        print(path)
+
+
+def main() -> None:
+    """The console script's entry."""
+    app(prog_name="recurrence")
