@@ -1,0 +1,6 @@
+"""text -> Ast: the grammar, the tree, the parser and the printer."""
+
+from .parser import grammar, operands, parse
+from .printer import print_ast, print_expression, print_statement
+
+__all__ = ["grammar", "operands", "parse", "print_ast", "print_expression", "print_statement"]
