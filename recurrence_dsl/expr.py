@@ -6,6 +6,7 @@ Spans point back into the source and never take part in equality, so that equal 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -156,3 +157,12 @@ def children(e: Expr) -> tuple[Expr, ...]:
             return (e.arg,)
         case _:
             return ()
+
+
+def walk(e: Expr) -> Iterator[Expr]:
+    """An expression and all inside it, each node before its operands, left to right."""
+    pending = [e]
+    while pending:
+        node = pending.pop()
+        yield node
+        pending.extend(reversed(children(node)))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from ..expr import Expr
+from ..diagnostics import Diagnostic
+from ..expr import Expr, Prev, walk
 from ..source import NOWHERE, Source, Span
 from ..syntax.ast import LayerStatement
 
@@ -50,8 +51,8 @@ class Initialiser:
     """A draw and the pointwise functions around it, as a tree of calls over numbers and names.
 
     `function` is `normal(mean, std)`, `uniform(a, b)`, `loguniform(a, b)`, a pointwise function of the language,
-    `inv_softplus`, an arithmetic operator, or `number`, `head`, `heads`, `index` (position along an axis) with no
-    arguments (a number sits in `value`; an axis or const name in `name`).
+    `inv_softplus`, an arithmetic operator (`neg`, `+`, ..), or one of these without arguments: `number` (in `value`),
+    `const`, `size` (of an axis), `index` (position along an axis; these three with their `name`), `head`, `heads`.
     """
 
     function: str
@@ -113,7 +114,27 @@ class Spec:
     layer: LayerStatement | None = None
     source: Source = field(default=Source(""), compare=False, repr=False)
 
+    warnings: tuple[Diagnostic, ...] = field(default=(), compare=False, repr=False)
+
+    @property
+    def definitions(self) -> tuple[Let | State | Output, ...]:
+        """Lets, states and outputs in the order of evaluation within a time step."""
+        found = {declared.name: declared for declared in (*self.lets, *self.states, *self.outputs)}
+        return tuple(found[name] for name in self.order)
+
     @property
     def carried(self) -> tuple[Declared, ...]:
         """Names other than states that are read at `[t-1]`: the state dict holds their last value too."""
-        raise NotImplementedError
+        past = {node.name for d in self.definitions for node in walk(expression(d)) if isinstance(node, Prev)}
+        return tuple(d for d in (*self.inputs, *self.lets, *self.outputs) if d.name in past)
+
+    def find(self, name: str) -> Declared:
+        """The declaration of a name; KeyError where there is none."""
+        groups = (self.dims, self.inputs, self.params, self.consts, self.lets, self.states, self.outputs)
+        found = {declared.name: declared for group in groups for declared in group}
+        return found[name]
+
+
+def expression(d: Let | State | Output) -> Expr:
+    """What a definition computes at time t."""
+    return d.update if isinstance(d, State) else d.value

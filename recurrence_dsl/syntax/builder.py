@@ -220,7 +220,9 @@ def _not_time(c: Children, part: Any, why: str) -> Diagnostic:
         "R0106",
         f"`{c[0]}` cannot be subscripted like this",
         Label(span(part), why),
-        notes=("a value is not indexed by its axes: they align by name, and reductions such as `sum[K](..)` remove them",),
+        notes=(
+            "a value is not indexed by its axes: they align by name, and reductions such as `sum[K](..)` remove them",
+        ),
         help=f"`{c[0]}` is its value now, `{c[0]}[t-1]` the value one step earlier",
     )
 

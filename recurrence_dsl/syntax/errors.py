@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 
-from lark import Token
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
 from ..diagnostics import Diagnostic, Label
@@ -73,7 +72,9 @@ def _unexpected(error: UnexpectedInput, source: Source, line: Line, where: Span)
     else:
         found = f"`{found}`"
     label = Label(where, f"expected {words}")
-    return Diagnostic("R0102", f"expected {words}, found {found}", label, help=_advice(source, where, expected), source=source)
+    return Diagnostic(
+        "R0102", f"expected {words}, found {found}", label, help=_advice(source, where, expected), source=source
+    )
 
 
 def _advice(source: Source, where: Span, expected: frozenset[str]) -> str | None:

@@ -78,7 +78,9 @@ def _ends(text: str, offset: int, first: int, brackets: list[int]) -> bool:
     """Whether the newline just before `offset` ends the logical line."""
     if brackets:
         return _NEW_STATEMENT.match(text, offset) is not None
-    return first < 0 or not (text.startswith("mixer", first) and '"""' not in text[first:offset] and _DOC_NEXT.match(text, offset))
+    return first < 0 or not (
+        text.startswith("mixer", first) and '"""' not in text[first:offset] and _DOC_NEXT.match(text, offset)
+    )
 
 
 def _end_of_line(text: str, offset: int) -> int:

@@ -57,7 +57,9 @@ class _Reader:
     errors: list[Diagnostic] = field(default_factory=list)
     block: ast.LayerStatement | None = None
     block_indent: int = 0
-    block_lines: list[ast.Assignment | ast.ParamStatement | ast.ConstStatement | ast.Return] = field(default_factory=list)
+    block_lines: list[ast.Assignment | ast.ParamStatement | ast.ConstStatement | ast.Return] = field(
+        default_factory=list
+    )
 
     def read(self, line: Line) -> None:
         """Parse a logical line and put it where it belongs; a faulty one leaves only its error."""
@@ -70,7 +72,7 @@ class _Reader:
                 pass
             case ast.Assignment() | ast.Return():
                 self.block_lines.append(node)
-            case (ast.ParamStatement() | ast.ConstStatement()) if in_layer:
+            case ast.ParamStatement() | ast.ConstStatement() if in_layer:
                 self.block_lines.append(node)
             case ast.LayerStatement():
                 self.block, self.block_indent = node, line.indent

@@ -1,0 +1,130 @@
+"""Time: what is computed first within a step, and cycles that leave no first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from ..diagnostics import Label
+from ..expr import Kind
+from ..source import Span
+from ..syntax import ast, operands
+from .report import Report
+from .scope import Scope
+
+Reads = Mapping[str, Mapping[str, Span]]
+"""For each definition, what it reads, and where."""
+
+
+def reads(scope: Scope, past: bool) -> Reads:
+    """What each definition reads at time t and, with `past`, also at [t-1]; only lets, states and outputs are listed."""
+    defined = {symbol.name for symbol in scope.definitions()}
+    found: dict[str, dict[str, Span]] = {}
+    for symbol in scope.definitions():
+        own = found[symbol.name] = {}
+        pending = [symbol.definition]
+        while pending:
+            e = pending.pop()
+            wanted = isinstance(e, ast.Name) or (past and isinstance(e, ast.Previous))
+            if wanted and e.name in defined:  # type: ignore[union-attr]
+                own.setdefault(e.name, e.span)  # type: ignore[union-attr]
+            pending.extend(operands(e))
+    return found
+
+
+def sort(graph: Reads) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Names so that each follows what it reads, and the cycles that were cut on the way (each a path, closed)."""
+    waiting = {name: set(needs) & set(graph) for name, needs in graph.items()}
+    readers: dict[str, list[str]] = {name: [] for name in graph}
+    for name, needs in waiting.items():
+        for need in needs:
+            readers[need].append(name)
+    order: list[str] = []
+    cycles: list[tuple[str, ...]] = []
+    done: set[str] = set()
+    _release(graph, waiting, readers, done, order)
+    while len(done) < len(graph):
+        cycle = _cycle(next(name for name in graph if name not in done), waiting)
+        cycles.append(cycle)
+        for name in dict.fromkeys(cycle):
+            waiting[name].clear()
+        _release(graph, waiting, readers, done, order)
+    return tuple(order), tuple(cycles)
+
+
+def _release(
+    graph: Iterable[str],
+    waiting: dict[str, set[str]],
+    readers: Mapping[str, list[str]],
+    done: set[str],
+    order: list[str],
+) -> None:
+    """Move all names that wait for nothing, in the order of the file, to `order`; then those they set free."""
+    ready = [name for name in graph if name not in done and not waiting[name]]
+    while ready:
+        ready.reverse()
+        following: list[str] = []
+        while ready:
+            name = ready.pop()
+            done.add(name)
+            order.append(name)
+            for reader in readers[name]:
+                if name in waiting[reader]:
+                    waiting[reader].discard(name)
+                    if not waiting[reader] and reader not in done:
+                        following.append(reader)
+        ready = following
+
+
+def _cycle(start: str, waiting: Mapping[str, set[str]]) -> tuple[str, ...]:
+    """A closed path from what waits for each other; every name on the way waits for some other one."""
+    path: dict[str, int] = {}
+    name = start
+    while name not in path:
+        path[name] = len(path)
+        name = min(waiting[name])
+    return (*list(path)[path[name] :], name)
+
+
+def time_order(scope: Scope, report: Report) -> tuple[tuple[str, ...], frozenset[str]]:
+    """The order of evaluation within a step, and the names on a cycle; reports each cycle."""
+    graph = reads(scope, past=False)
+    order, cycles = sort(graph)
+    for cycle in cycles:
+        _report_cycle(cycle, graph, scope, report)
+    return order, frozenset(name for cycle in cycles for name in cycle)
+
+
+def _report_cycle(cycle: tuple[str, ...], graph: Reads, scope: Scope, report: Report) -> None:
+    first, second = cycle[0], cycle[1]
+    state = next((name for name in cycle if scope.symbols[name].kind is Kind.STATE), None)
+    if len(cycle) == 2 and state is not None:
+        message = f"the state `{state}` reads itself at time t"
+        advice = f"write `{state}[t-1]` for its value one step earlier"
+        report.error("R0210", message, graph[first][first], "this is the value being defined", help=advice)
+        return
+    path = " -> ".join(f"`{name}`" for name in cycle)
+    also = [
+        Label(graph[name][need], f"`{name}` reads `{need}`") for name, need in zip(cycle[1:], cycle[2:], strict=False)
+    ]
+    advice = "read one of them one step earlier, with `[t-1]`"
+    label = f"`{first}` reads `{second}`"
+    report.error("R0211", f"a cycle within one time step: {path}", graph[first][second], label, also=also, help=advice)
+
+
+def typing_order(scope: Scope, report: Report, on_cycle: frozenset[str]) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Lets and outputs so that each follows those whose axes it needs, and those whose axes cannot be known.
+
+    Axes of a state are declared, those of a let follow from its expression: a let that reads its own past has none.
+    """
+    inferred = {symbol.name for symbol in scope.definitions() if symbol.kind is not Kind.STATE}
+    graph = {name: needs for name, needs in reads(scope, past=True).items() if name in inferred}
+    order, cycles = sort(graph)
+    for cycle in cycles:
+        if not on_cycle.intersection(cycle):
+            span, path = graph[cycle[0]][cycle[1]], " -> ".join(f"`{name}`" for name in cycle)
+            kind, name = scope.symbols[cycle[0]].kind.value, cycle[0]
+            report.error(
+                "R0212", f"`{name}` remembers its own past, but is a {kind}", span, f"through {path}",
+                help=f"what is carried over time is a state: `state {name} : [..] = ..`",
+            )  # fmt: skip
+    return order, frozenset(name for cycle in cycles for name in cycle)
