@@ -1,0 +1,87 @@
+"""Prints a recurrence in canonical form: each state's class, decay, rank-one terms, writes, reads and form."""
+
+from __future__ import annotations
+
+from ..expr import Expr
+from ..maths.algebra import Algebra
+from ..maths.recurrence import Form, Read, Recurrence, StateForm, When
+from .expressions import spec_text
+from .latex import latex_text, symbol
+from .transition import transition_class
+
+Rows = list[tuple[str, str]]
+
+FORMS = {Form.MATRIX: "chunk", Form.SCAN: "scan", Form.STEP: "recurrent"}
+
+
+def canonical_text(recurrence: Recurrence) -> str:
+    """The canonical form of every state, then what the other values are over the states' reads."""
+    blocks = [_titled(f"state {f.name} : [{', '.join(f.axes)}]", state_rows(f)) for f in recurrence.states]
+    values = [(name, spec_text(e)) for name, e in recurrence.values]
+    return "\n\n".join([*blocks, _titled("over these", values)])
+
+
+def state_rows(form: StateForm) -> Rows:
+    """What is known of one state, as pairs of a heading and a text."""
+    rows: Rows = [("class", transition_class(form)), ("update", _update(form))]
+    rows.append(("decay", f"{spec_text(form.decay)}, proven to lie in {form.decay_range}"))
+    if form.log_decay:
+        rows.append(("log decay", " + ".join(spec_text(g) for g in form.log_decay)))
+    for i, term in enumerate(form.erases, 1):
+        rows.append((f"a{i}, b{i}", f"{spec_text(term.a)}, {spec_text(term.b)}"))
+    if form.writes:
+        rows.append(("write", " + ".join(_product(form, w.factors) for w in form.writes)))
+    else:
+        rows.append(("write", spec_text(form.input)))
+    rows += [("read", read_text(r)) for r in form.reads]
+    rows.append(("form", f"{FORMS[form.form]}: {form.reason}"))
+    return rows
+
+
+def read_text(read: Read) -> str:
+    """`read1_S = sum[K](q * S)`."""
+    state = read.state if read.when is When.NOW else f"{read.state}[t-1]"
+    return f"{read.name} = sum[{', '.join(read.contracted)}]({_factor(read.query)} * {state})"
+
+
+def _factor(e: Expr) -> str:
+    text = spec_text(e)
+    return f"({text})" if " + " in text or " - " in text else text
+
+
+def _product(form: StateForm, factors: tuple[Expr, ...]) -> str:
+    return spec_text(Algebra(form.axes).product(factors))
+
+
+def _update(form: StateForm) -> str:
+    over = ", ".join(form.erase_axes)
+    erases = [f"a{i} * sum[{over}](b{i} * {form.name}[t-1])" for i in range(1, len(form.erases) + 1)]
+    return f"{form.name} = " + " + ".join([f"decay * {form.name}[t-1]", *erases, "write"])
+
+
+def _titled(title: str, rows: Rows) -> str:
+    width = max((len(heading) for heading, _ in rows), default=0)
+    return "\n".join([title, *(f"  {heading:<{width}}  {text}" for heading, text in rows)])
+
+
+def canonical_latex(recurrence: Recurrence) -> str:
+    """The recurrence as an `align*` environment: updates, reads and outputs."""
+    lines = [_latex_update(f) for f in recurrence.states]
+    lines += [_latex_read(r) for r in recurrence.reads]
+    lines += [rf"{symbol(name)} &= {latex_text(e)}" for name, e in recurrence.values]
+    return "\n".join([r"\begin{align*}", " \\\\\n".join(lines), r"\end{align*}"])
+
+
+def _latex_update(form: StateForm) -> str:
+    state, before = f"{{{symbol(form.name)}}}_t", f"{{{symbol(form.name)}}}_{{t-1}}"
+    over = ",".join(symbol(a) for a in form.erase_axes)
+    terms = [rf"\left({latex_text(form.decay)}\right) {before}"]
+    for term in form.erases:
+        terms.append(rf"\left({latex_text(term.a)}\right) \sum_{{{over}}} \left({latex_text(term.b)}\right) {before}")
+    return rf"{state} &= {' + '.join([*terms, latex_text(form.input)])}"
+
+
+def _latex_read(read: Read) -> str:
+    state = f"{{{symbol(read.state)}}}_{'t' if read.when is When.NOW else '{t-1}'}"
+    over = ",".join(symbol(a) for a in read.contracted)
+    return rf"{symbol(read.name)} &= \sum_{{{over}}} \left({latex_text(read.query)}\right) {state}"
