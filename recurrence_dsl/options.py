@@ -27,7 +27,7 @@ class Variable:
         """The value as a truth value. Raises `CallError` for anything but 1/0, true/false, yes/no, on/off."""
         text = self.text().strip().lower()
         if text not in _FLAGS:
-            raise CallError("R0501", f"{self.name}={self.text()!r} is neither on nor off", "set it to 1 or 0")
+            raise CallError("R0901", f"{self.name}={self.text()!r} is neither on nor off", "set it to 1 or 0")
         return _FLAGS[text]
 
 
