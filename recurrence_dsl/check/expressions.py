@@ -17,6 +17,13 @@ from .report import Report, nearest
 from .scope import Scope, Symbol
 
 
+def _is_whole(e: Expr) -> bool:
+    """Whether an exponent is written as a whole number, with or without a sign."""
+    if isinstance(e, expr.Apply) and e.fn is Fn.NEG:
+        e = e.args[0]
+    return isinstance(e, expr.Number) and not isinstance(e.value, complex) and float(e.value).is_integer()
+
+
 @dataclass(slots=True)
 class Typer:
     """Types expressions against a scope. None stands for an expression with an error that has been reported.
@@ -62,24 +69,20 @@ class Typer:
         if len(known) < len(args):
             return None
         is_complex = any(arg.is_complex for arg in known)
-        if is_complex and not self._takes_complex(fn, known, span):
+        if is_complex and not self._takes_complex(fn, known):
             return None
         axes = self.scope.in_order(axis for arg in known for axis in arg.axes)
         return expr.Apply(axes, is_complex and fn not in REAL_VALUED, span, fn=fn, args=known)
 
-    def _takes_complex(self, fn: Fn, args: tuple[Expr, ...], span: Span) -> bool:
+    def _takes_complex(self, fn: Fn, args: tuple[Expr, ...]) -> bool:
         if fn not in OF_COMPLEX:
             self.complex_error(fn.value, args[0] if args[0].is_complex else args[-1])
             return False
-        power = args[1] if fn is Fn.POW else None
-        if power is None or (
-            isinstance(power, expr.Number) and not power.is_complex and float(power.value.real).is_integer()
-        ):
+        if fn is not Fn.POW or _is_whole(args[1]):
             return True
         message = "a power of complex numbers needs a whole number as its exponent"
-        self.report.error(
-            "R0215", message, span, "not a whole number", help="write `exp(b * x)` for a complex exponential"
-        )
+        help = "write `exp(b * x)` for a complex exponential"
+        self.report.error("R0215", message, args[1].span, "not a whole number", help=help)
         return False
 
     def complex_error(self, function: str, arg: Expr) -> None:
@@ -128,7 +131,7 @@ class Typer:
 
     def _unknown_name(self, e: ast.Name | ast.Previous) -> None:
         """Report a name's first unknown use; the others would say the same."""
-        if e.name in self.unknown:
+        if e.name in self.unknown or e.name in self.scope.rejected:
             return
         self.unknown.add(e.name)
         known: dict[str, Symbol] = self.scope.symbols

@@ -87,7 +87,7 @@ _VALUES: Mapping[Fn, Callable[..., float]] = {
     Fn.EXP: math.exp,
     Fn.LOG: math.log,
     Fn.SQRT: math.sqrt,
-    Fn.ABS: abs,
+    Fn.ABS: math.fabs,
     Fn.SIGMOID: _sigmoid,
     Fn.LOGSIGMOID: lambda x: -_softplus(-x),
     Fn.SOFTPLUS: _softplus,

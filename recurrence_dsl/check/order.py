@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 
 from ..diagnostics import Label
 from ..expr import Kind
@@ -103,9 +104,7 @@ def _report_cycle(cycle: tuple[str, ...], graph: Reads, scope: Scope, report: Re
         report.error("R0210", message, graph[first][first], "this is the value being defined", help=advice)
         return
     path = " -> ".join(f"`{name}`" for name in cycle)
-    also = [
-        Label(graph[name][need], f"`{name}` reads `{need}`") for name, need in zip(cycle[1:], cycle[2:], strict=False)
-    ]
+    also = [Label(graph[name][need], f"`{name}` reads `{need}`") for name, need in pairwise(cycle[1:])]
     advice = "read one of them one step earlier, with `[t-1]`"
     label = f"`{first}` reads `{second}`"
     report.error("R0211", f"a cycle within one time step: {path}", graph[first][second], label, also=also, help=advice)

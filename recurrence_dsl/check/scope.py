@@ -46,11 +46,12 @@ class Symbol:
 
 @dataclass(slots=True)
 class Scope:
-    """Dims and values by name, in the order of their declaration."""
+    """Dims and values by name, in the order of their declaration; `rejected` names may not be declared at all."""
 
     report: Report
     dims: dict[str, Dim] = field(default_factory=dict)
     symbols: dict[str, Symbol] = field(default_factory=dict)
+    rejected: set[str] = field(default_factory=set)
 
     def in_order(self, axes: Iterable[str]) -> tuple[str, ...]:
         """Axes in the order in which the dims are declared, each once."""
@@ -74,10 +75,10 @@ class Scope:
         name = ident.name
         first = self.dims.get(name) or self.symbols.get(name)
         if name in reserved or keyword.iskeyword(name):
-            why = "a keyword of Python" if keyword.iskeyword(name) and name not in reserved else "reserved"
-            self.report.error(
-                "R0203", f"the name `{name}` is {why}", ident.span, "choose another name", help=_other(name)
-            )
+            why = "reserved" if name in reserved else "a keyword of Python"
+            message = f"the name `{name}` is {why}"
+            self.report.error("R0203", message, ident.span, "choose another name", help=_other(name))
+            self.rejected.add(name)
             return False
         if first is not None:
             also = (Label(first.span, "first declared here"),)

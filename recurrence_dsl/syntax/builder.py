@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from lark import Token, Transformer
 
 from ..diagnostics import Diagnostic, Label
-from ..source import Span
+from ..source import NOWHERE, Span
 from . import ast
 from .docstring import dedented
 
@@ -30,7 +31,7 @@ class Typing:
 
     axes: tuple[ast.Ident, ...] = ()
     complex: bool = False
-    span: Span = Span(0, 0)
+    span: Span = NOWHERE
 
 
 def span(node: Any) -> Span:
@@ -54,7 +55,7 @@ def _typing(children: Children) -> Typing:
 
 def _after(children: Children, kind: str) -> Any:
     """The child behind a token of a kind, or None where there is no such token."""
-    for token, child in zip(children, children[1:], strict=False):
+    for token, child in pairwise(children):
         if isinstance(token, Token) and token.type == kind:
             return child
     return None
@@ -191,7 +192,7 @@ class Builder(Transformer):
         return ast.Option(str(c[0]), c[2], span=span(c))
 
 
-# --- what the grammar cannot say ------------------------------------------------------------------------------------------
+# --- what the grammar cannot say -------------------------------------------------------------------------------------
 
 
 def _finite(token: Token) -> float | complex:
@@ -205,7 +206,7 @@ def _finite(token: Token) -> float | complex:
 def _size(token: Token, what: str = "a size", least: int = 1) -> int:
     """The value of a whole number's text."""
     value = _finite(token)
-    if isinstance(value, complex) or not value.is_integer() or not least <= value < 2**31:
+    if isinstance(value, complex) or value % 1 != 0 or not least <= value < 2**31:
         raise Rejected(_bad_number(token, f"{what} is a whole number of at least {least}"))
     return int(value)
 

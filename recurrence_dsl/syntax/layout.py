@@ -1,4 +1,4 @@
-"""Cuts a text into logical lines: newlines inside brackets do not end one, and a docstring belongs to the line before."""
+"""Cuts a text into logical lines: newlines inside brackets do not end one, nor does one before a docstring."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DOC_NEXT = re.compile(r'(?:[ \t\r\f]*(?:#[^\n]*)?\n)*[ \t\r\f]*"""')
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A logical line: its characters `[start, end)`, the column of its first one, and what is wrong with its brackets."""
+    """A logical line: its characters `[start, end)`, its indentation, and what is wrong with its brackets or quotes."""
 
     start: int
     end: int
@@ -46,27 +46,15 @@ def _line(source: Source, offset: int) -> tuple[Line | None, int]:
     while offset < len(text):
         piece = _PIECE.match(text, offset)
         assert piece is not None
-        start, offset = piece.span()
-        match piece.lastgroup:
-            case "newline":
-                if _ends(text, offset, first, brackets):
-                    break
-            case "comment" | "blank":
-                continue
-            case "open_doc":
-                fault = _unclosed_docstring(source, start)
-                first, last, offset = start if first < 0 else first, start + 3, _end_of_line(text, offset)
-                continue
-            case "open":
-                brackets.append(start)
-                if len(brackets) == MAX_BRACKETS + 1:
-                    fault = _too_deep(source, start)
-            case "close" if brackets:
-                brackets.pop()
-            case _:
-                pass
-        if piece.lastgroup != "newline":
-            first, last = (start if first < 0 else first), piece.end()
+        start, offset, kind = piece.start(), piece.end(), piece.lastgroup
+        if kind == "newline" and _ends(text, offset, first, brackets):
+            break
+        if kind in ("newline", "comment", "blank"):
+            continue
+        first, last = start if first < 0 else first, offset
+        fault = fault or _track(source, start, kind or "", brackets)
+        if kind == "open_doc":
+            offset = _end_of_line(text, offset)
     if first < 0:
         return None, offset
     if fault is None and brackets:
@@ -74,13 +62,22 @@ def _line(source: Source, offset: int) -> tuple[Line | None, int]:
     return Line(first, last, _column(text, first), fault), offset
 
 
+def _track(source: Source, start: int, kind: str, brackets: list[int]) -> Diagnostic | None:
+    """Note an opening or closing bracket; what is wrong with it, or with a docstring's opening quotes."""
+    if kind == "open":
+        brackets.append(start)
+        return _too_deep(source, start) if len(brackets) > MAX_BRACKETS else None
+    if kind == "close" and brackets:
+        brackets.pop()
+    return _unclosed_docstring(source, start) if kind == "open_doc" else None
+
+
 def _ends(text: str, offset: int, first: int, brackets: list[int]) -> bool:
     """Whether the newline just before `offset` ends the logical line."""
     if brackets:
         return _NEW_STATEMENT.match(text, offset) is not None
-    return first < 0 or not (
-        text.startswith("mixer", first) and '"""' not in text[first:offset] and _DOC_NEXT.match(text, offset)
-    )
+    waits_for_doc = first >= 0 and text.startswith("mixer", first) and '"""' not in text[first:offset]
+    return not (waits_for_doc and _DOC_NEXT.match(text, offset))
 
 
 def _end_of_line(text: str, offset: int) -> int:

@@ -18,11 +18,13 @@ from .errors import syntax_error
 from .layout import Line, logical_lines
 from .limits import MAX_CHARACTERS, MAX_DEPTH, MAX_ERRORS
 
+LayerLine = ast.Assignment | ast.ParamStatement | ast.ConstStatement | ast.Return
+
 
 @cache
 def grammar() -> Lark:
     """The LALR parser of one logical line; its callbacks build the tree."""
-    text = files(__package__).joinpath("grammar.lark").read_text(encoding="utf-8")
+    text = files("recurrence_dsl.syntax").joinpath("grammar.lark").read_text(encoding="utf-8")
     return Lark(
         text,
         parser="lalr",
@@ -57,9 +59,7 @@ class _Reader:
     errors: list[Diagnostic] = field(default_factory=list)
     block: ast.LayerStatement | None = None
     block_indent: int = 0
-    block_lines: list[ast.Assignment | ast.ParamStatement | ast.ConstStatement | ast.Return] = field(
-        default_factory=list
-    )
+    block_lines: list[LayerLine] = field(default_factory=list)
 
     def read(self, line: Line) -> None:
         """Parse a logical line and put it where it belongs; a faulty one leaves only its error."""
