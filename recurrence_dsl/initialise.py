@@ -83,7 +83,7 @@ def _value(init: Initialiser, scope: _Scope) -> np.ndarray:
         case "index":
             position = scope.axes.index(init.name) + (0 if scope.shared else 1)
             return scope.along(position, scope.sizes[init.name])
-        case "name" | "size" | "const":
+        case "size" | "const":
             return np.asarray(float(scope.sizes[init.name] if init.name in scope.sizes else scope.consts[init.name]))
         case "normal":
             mean, deviation = arguments

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..check.spec import Declared, Input, Spec
+from ..check.spec import Declared, Input, Spec, expression
 from ..diagnostics import CallError
-from ..expr import Expr, Kind, Prev, children
+from ..expr import Expr
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -24,41 +24,14 @@ class Binding:
     consts: Mapping[str, float]
 
 
-def carried_names(spec: Spec) -> tuple[str, ...]:
-    """Names other than states that are read one step back, in the order in which the spec declares them."""
-    read = {name for e in expressions(spec) for name in _read_before(e)}
-    states = {state.name for state in spec.states}
-    declared = (*spec.inputs, *spec.params, *spec.lets, *spec.outputs)
-    return tuple(d.name for d in declared if d.name in read and d.name not in states)
-
-
 def remembered(spec: Spec) -> tuple[Declared, ...]:
     """What the state dict holds: states, and whatever else is read one step back."""
-    carried = carried_names(spec)
-    others = (d for d in (*spec.inputs, *spec.params, *spec.lets, *spec.outputs) if d.name in carried)
-    return (*spec.states, *others)
-
-
-def expressions(spec: Spec) -> Iterator[Expr]:
-    """The right-hand sides, in the order of evaluation."""
-    definitions = right_hand_sides(spec)
-    yield from (definitions[name] for name in spec.order)
+    return (*spec.states, *spec.carried)
 
 
 def right_hand_sides(spec: Spec) -> dict[str, Expr]:
-    """What defines each let, state and output."""
-    return {
-        **{let.name: let.value for let in spec.lets},
-        **{state.name: state.update for state in spec.states},
-        **{output.name: output.value for output in spec.outputs},
-    }
-
-
-def _read_before(e: Expr) -> Iterator[str]:
-    if isinstance(e, Prev) and e.kind is not Kind.CONST:
-        yield e.name
-    for child in children(e):
-        yield from _read_before(child)
+    """What defines each let, state and output, in the order of evaluation."""
+    return {d.name: expression(d) for d in spec.definitions}
 
 
 def bind(
@@ -75,7 +48,7 @@ def bind(
     """Infer every size from the shapes; CallError where something is missing, unknown or does not fit."""
     _expect_names("input", inputs, tuple(i.name for i in spec.inputs), required=True)
     _expect_names("param", params, tuple(p.name for p in spec.params), required=bool(params))
-    _expect_names("state", state, (*(s.name for s in spec.states), *carried_names(spec)), required=False)
+    _expect_names("state", state, tuple(d.name for d in remembered(spec)), required=False)
     _expect_names("const", consts or {}, tuple(c.name for c in spec.consts), required=False)
     _expect_names("axis", sizes or {}, tuple(d.name for d in spec.dims), required=False)
     found = _Sizes(heads, groups, sizes)

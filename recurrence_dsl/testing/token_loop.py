@@ -45,6 +45,9 @@ def gradients(
     initial_state: Tensors,
     cotangents: Tensors,
     *,
+    sizes: Mapping[str, int] | None = None,
+    heads: int | None = None,
+    groups: int | None = None,
     consts: Mapping[str, float] | None = None,
 ) -> dict[str, Tensor]:
     """Gradient of sum(cotangent * result) by autograd through the token loop, in float64.
@@ -61,7 +64,9 @@ def gradients(
     loop_inputs, loop_params, loop_state = (
         {name: leaves[f"{kind}:{name}"] for name in group} for kind, group in named.items()
     )
-    outputs, state = token_loop(spec, loop_inputs, loop_params, loop_state, consts=consts)
+    outputs, state = token_loop(
+        spec, loop_inputs, loop_params, loop_state, sizes=sizes, heads=heads, groups=groups, consts=consts
+    )
     results = {f"output:{n}": t for n, t in outputs.items()} | {f"state:{n}": t for n, t in state.items()}
     found = torch.autograd.grad(weighted(results, cotangents), tuple(leaves.values()), materialize_grads=True)
     return dict(zip(leaves, found, strict=True))

@@ -1,0 +1,80 @@
+"""The thing under test: a compiled mixer with a case's params, run on a case's tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import recurrence_dsl as rd
+
+from ..check.spec import Spec
+from ..diagnostics import CallError
+from .case import Case
+from .random_inputs import Drawn
+from .token_loop import weighted
+
+FORMS = ("chunk", "recurrent")
+
+
+def build(spec: Spec, case: Case, params: Mapping[str, Tensor], form: str = "auto", **options: Any) -> nn.Module:
+    """Compile for the case's sizes and set the params."""
+    chosen = {"chunk_size": case.chunk_size} if form != "recurrent" else {}
+    mixer = rd.compile(
+        spec,
+        heads=case.heads,
+        groups=case.groups,
+        backend=case.backend,
+        form=form,
+        **(chosen | options),
+        **dict(case.sizes),
+        **dict(case.consts),
+    )
+    if case.dtype == "float64":
+        mixer = mixer.double()
+    with torch.no_grad():
+        for name, parameter in mixer.named_parameters():
+            parameter.copy_(params[name])
+    return mixer
+
+
+def forms(spec: Spec, case: Case, params: Mapping[str, Tensor]) -> dict[str, nn.Module]:
+    """Every form that the spec has. The compiler refuses the others with a CallError."""
+    found = dict[str, nn.Module]()
+    for form in FORMS:
+        try:
+            found[form] = build(spec, case, params, form)
+        except CallError:
+            continue
+    return found
+
+
+def run(
+    mixer: nn.Module, inputs: Mapping[str, Tensor], state: Mapping[str, Tensor] | None, **options: Any
+) -> dict[str, Tensor]:
+    """`output:NAME` and `state:NAME`."""
+    outputs, final = mixer(**inputs, initial_state=state, return_state=True, **options)
+    return named(mixer, outputs, final)
+
+
+def named(mixer: nn.Module, outputs: Any, final: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """One output comes as a tensor, several as a dict; here they always have names."""
+    if not isinstance(outputs, Mapping):
+        outputs = {mixer.spec.outputs[0].name: outputs}
+    return {f"output:{n}": t for n, t in outputs.items()} | {f"state:{n}": t for n, t in final.items()}
+
+
+def gradients(mixer: nn.Module, drawn: Drawn, cotangents: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Gradients by the mixer's own backward, named as the reference names them."""
+    inputs, state = ({n: t.clone().requires_grad_() for n, t in group.items()} for group in (drawn.inputs, drawn.state))
+    results = run(mixer, inputs, state)
+    leaves = {f"input:{n}": t for n, t in inputs.items()}
+    leaves |= {f"param:{n}": t for n, t in mixer.named_parameters()}
+    leaves |= {f"state:{n}": t for n, t in state.items()}
+    loss = weighted(results, cotangents)
+    if not loss.requires_grad:
+        return {name: torch.zeros_like(leaf) for name, leaf in leaves.items()}
+    found = torch.autograd.grad(loss, tuple(leaves.values()), materialize_grads=True)
+    return dict(zip(leaves, found, strict=True))
