@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..expr import Expr
+from ..expr import Expr, Number
 from ..maths.algebra import Algebra
 from ..maths.recurrence import Form, Read, Recurrence, StateForm, When
 from .expressions import spec_text
-from .latex import latex_text, symbol
+from .latex import latex_factor, latex_text, symbol
 from .transition import transition_class
 
 Rows = list[tuple[str, str]]
@@ -16,14 +16,17 @@ FORMS = {Form.MATRIX: "chunk", Form.SCAN: "scan", Form.STEP: "recurrent"}
 
 def canonical_text(recurrence: Recurrence) -> str:
     """The canonical form of every state, then what the other values are over the states' reads."""
-    blocks = [_titled(f"state {f.name} : [{', '.join(f.axes)}]", state_rows(f)) for f in recurrence.states]
+    updates = {s.name: s.update for s in recurrence.spec.states}
+    blocks = [
+        _titled(f"state {f.name} : [{', '.join(f.axes)}]", state_rows(f, updates[f.name])) for f in recurrence.states
+    ]
     values = [(name, spec_text(e)) for name, e in recurrence.values]
     return "\n\n".join([*blocks, _titled("over these", values)])
 
 
-def state_rows(form: StateForm) -> Rows:
-    """What is known of one state, as pairs of a heading and a text."""
-    rows: Rows = [("class", transition_class(form)), ("update", _update(form))]
+def state_rows(form: StateForm, update: Expr) -> Rows:
+    """What is known of one state, as pairs of a heading and a text; `update` is its update as written."""
+    rows: Rows = [("class", transition_class(form)), ("update", _update(form, update))]
     rows.append(("decay", f"{spec_text(form.decay)}, proven to lie in {form.decay_range}"))
     if form.log_decay:
         rows.append(("log decay", " + ".join(spec_text(g) for g in form.log_decay)))
@@ -31,7 +34,7 @@ def state_rows(form: StateForm) -> Rows:
         rows.append((f"a{i}, b{i}", f"{spec_text(term.a)}, {spec_text(term.b)}"))
     if form.writes:
         rows.append(("write", " + ".join(_product(form, w.factors) for w in form.writes)))
-    else:
+    elif form.form is not Form.STEP:
         rows.append(("write", spec_text(form.input)))
     rows += [("read", read_text(r)) for r in form.reads]
     rows.append(("form", f"{FORMS[form.form]}: {form.reason}"))
@@ -53,7 +56,9 @@ def _product(form: StateForm, factors: tuple[Expr, ...]) -> str:
     return spec_text(Algebra(form.axes).product(factors))
 
 
-def _update(form: StateForm) -> str:
+def _update(form: StateForm, update: Expr) -> str:
+    if form.form is Form.STEP:
+        return f"{form.name} = {spec_text(update)}"
     over = ", ".join(form.erase_axes)
     erases = [f"a{i} * sum[{over}](b{i} * {form.name}[t-1])" for i in range(1, len(form.erases) + 1)]
     return f"{form.name} = " + " + ".join([f"decay * {form.name}[t-1]", *erases, "write"])
@@ -65,23 +70,26 @@ def _titled(title: str, rows: Rows) -> str:
 
 
 def canonical_latex(recurrence: Recurrence) -> str:
-    """The recurrence as an `align*` environment: updates, reads and outputs."""
-    lines = [_latex_update(f) for f in recurrence.states]
-    lines += [_latex_read(r) for r in recurrence.reads]
-    lines += [rf"{symbol(name)} &= {latex_text(e)}" for name, e in recurrence.values]
+    """The recurrence as an `align*` environment: updates, reads (r_1, r_2, ..), and the other values over the reads."""
+    short = {read.name: f"r_{{{i}}}" for i, read in enumerate(recurrence.reads, 1)}
+    lines = [_latex_update(f, short) for f in recurrence.states]
+    lines += [_latex_read(r, short) for r in recurrence.reads]
+    lines += [rf"{symbol(name)} &= {latex_text(e, short)}" for name, e in recurrence.values]
     return "\n".join([r"\begin{align*}", " \\\\\n".join(lines), r"\end{align*}"])
 
 
-def _latex_update(form: StateForm) -> str:
+def _latex_update(form: StateForm, short: dict[str, str]) -> str:
     state, before = f"{{{symbol(form.name)}}}_t", f"{{{symbol(form.name)}}}_{{t-1}}"
     over = ",".join(symbol(a) for a in form.erase_axes)
-    terms = [rf"\left({latex_text(form.decay)}\right) {before}"]
+    unit = isinstance(form.decay, Number) and form.decay.value == 1
+    terms = [before if unit else rf"{latex_factor(form.decay, short)} \, {before}"]
     for term in form.erases:
-        terms.append(rf"\left({latex_text(term.a)}\right) \sum_{{{over}}} \left({latex_text(term.b)}\right) {before}")
-    return rf"{state} &= {' + '.join([*terms, latex_text(form.input)])}"
+        a, b = latex_factor(term.a, short), latex_factor(term.b, short)
+        terms.append(rf"{a} \sum_{{{over}}} {b} \, {before}")
+    return rf"{state} &= {' + '.join([*terms, latex_text(form.input, short)])}"
 
 
-def _latex_read(read: Read) -> str:
+def _latex_read(read: Read, short: dict[str, str]) -> str:
     state = f"{{{symbol(read.state)}}}_{'t' if read.when is When.NOW else '{t-1}'}"
     over = ",".join(symbol(a) for a in read.contracted)
-    return rf"{symbol(read.name)} &= \sum_{{{over}}} \left({latex_text(read.query)}\right) {state}"
+    return rf"{short[read.name]} &= \sum_{{{over}}} {latex_factor(read.query, short)} \, {state}"

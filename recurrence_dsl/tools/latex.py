@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 
 from ..expr import Expr, Fn
-from .expressions import printed
+from .expressions import PRODUCT, printed
 
 _OPERATORS = {
     "sigmoid": r"\sigma", "log": r"\log", "exp": r"\exp", "sin": r"\sin", "cos": r"\cos", "tanh": r"\tanh",
@@ -18,18 +20,24 @@ def symbol(name: str) -> str:
     """A name as LaTeX: Greek names become letters, what follows an underscore an index."""
     from sympy import Symbol, latex
 
-    return latex(Symbol(name))
+    text = latex(Symbol(name))
+    word, underscore, index = text.partition("_")
+    return rf"\mathrm{{{word}}}{underscore}{index}" if len(word) > 1 and word.isalpha() else text
 
 
+@dataclass(frozen=True, slots=True)
 class LatexNotation:
-    """Time is an index; sums over axes are sums."""
+    """Time is an index; sums over axes are sums. `short` gives names that are to be written otherwise."""
+
+    short: Mapping[str, str] = field(default_factory=dict)
 
     def number(self, text: str) -> str:
         mantissa, e, exponent = text.partition("e")
         return rf"{mantissa} \cdot 10^{{{int(exponent)}}}" if e else text
 
     def name(self, name: str, previous: bool) -> str:
-        return f"{{{symbol(name)}}}_{{t-1}}" if previous else symbol(name)
+        text = self.short.get(name) or symbol(name)
+        return f"{{{text}}}_{{t-1}}" if previous else text
 
     def size(self, axis: str) -> str:
         return f"|{symbol(axis)}|"
@@ -67,6 +75,13 @@ class LatexNotation:
         return rf"\left({text}\right)"
 
 
-def latex_text(e: Expr) -> str:
+def latex_text(e: Expr, short: Mapping[str, str] | None = None) -> str:
     """An expression as LaTeX."""
-    return printed(e, LatexNotation())
+    return printed(e, LatexNotation(short or {}))
+
+
+def latex_factor(e: Expr, short: Mapping[str, str] | None = None) -> str:
+    """An expression as LaTeX that something can be multiplied with on its right."""
+    notation = LatexNotation(short or {})
+    text = printed(e, notation, PRODUCT)
+    return notation.parentheses(text) if text.startswith("-") else text
