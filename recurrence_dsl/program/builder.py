@@ -175,9 +175,10 @@ class Builder:
         gone = order_dims(set(over) & self.dims(x), self.axes)
         return self.emit(Op.SUM, (x,), gone, self.dims(x) - set(gone)) if gone else x
 
-    def amax(self, x: int, over: tuple[str, ...]) -> int:
+    def amax(self, x: int, over: tuple[str, ...], op: Op = Op.AMAX) -> int:
+        """The largest along the axes; `op` is AMAX or PEAK."""
         gone = order_dims(set(over) & self.dims(x), self.axes)
-        return self.emit(Op.AMAX, (x,), gone, self.dims(x) - set(gone)) if gone else x
+        return self.emit(op, (x,), gone, self.dims(x) - set(gone)) if gone else x
 
     def expand(self, x: int, dims: Iterable[str]) -> int:
         """`x` with at least the given dims."""

@@ -38,6 +38,7 @@ class Op(Enum):
     # over dims; `attr` is a tuple of dims
     SUM = "sum"
     AMAX = "amax"
+    PEAK = "peak"  # an amax that is only subtracted again (softmax): its gradient cancels and is not followed
     EXPAND = "expand"  # to the dims `attr`
     RENAME = "rename"  # attr = (from, to)
     STACK = "stack"  # a new dim `attr`, one entry an operand

@@ -1,0 +1,36 @@
+"""Python names for the values of a program."""
+
+from __future__ import annotations
+
+import keyword
+import re
+
+from ..program.ops import Op, Program, Value
+
+RESERVED = frozenset(("torch", "math", "dtype", "device", "B", "H", "C", "static", "state", "block"))
+
+
+class Names:
+    """Gives every value one name: its hint where it has one, made unique and legal."""
+
+    def __init__(self, program: Program, taken: frozenset[str] = frozenset()) -> None:
+        self._used = set(RESERVED | taken)
+        self.of = {v.index: self._fresh(_hint(v)) for v in program.values}
+
+    def _fresh(self, hint: str) -> str:
+        base = re.sub(r"\W", "_", hint)
+        base = f"{base}_" if keyword.iskeyword(base) else base
+        name, n = base, 1
+        while name in self._used:
+            n += 1
+            name = f"{base}_{n}" if base != "x" else f"x{n}"
+        self._used.add(name)
+        return name
+
+
+def _hint(v: Value) -> str:
+    """Gradients that come in are `do` and `dS_out`; a state that comes in is `S_in`."""
+    if v.op is Op.COTANGENT:
+        kind, name = str(v.attr).split(":")
+        return f"d{name}_out" if kind == "state" else f"d{name}"
+    return f"{v.attr}_in" if v.op is Op.STATE else v.hint or "x"

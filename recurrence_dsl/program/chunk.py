@@ -1,0 +1,222 @@
+"""Recurrence -> the program of a chunk of tokens (docs/formalism.md, section 2, with the parts that a spec needs)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..expr import Expr, Kind, Now, Prev
+from ..maths.logs import FLOOR
+from ..maths.recurrence import Form, Read, Recurrence, StateForm, When
+from .builder import Builder
+from .lower import Lowering
+from .ops import COL, ROW, TERM, TERM2, Mask, Op, Prim, Program
+from .step import carried_names, declared_dims, is_complex
+
+MASKS = {When.NOW: Mask.NOW, When.BEFORE: Mask.BEFORE}
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of a partition of a state's axes: the cumulative log-decay that lives there, if any."""
+
+    axes: tuple[str, ...]
+    inclusive: int | None
+    exclusive: int | None
+
+    def rows(self, when: When) -> int | None:
+        return self.inclusive if when is When.NOW else self.exclusive
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One written product, as its factors on the contracted and on the other side."""
+
+    x: int
+    y: int
+
+
+class _Chunk:
+    def __init__(self, recurrence: Recurrence) -> None:
+        self.rec, self.spec = recurrence, recurrence.spec
+        self.b = Builder(tuple(d.name for d in self.spec.dims))
+        self.lower = Lowering(self.b, self.now, self.prev)
+        self.bodies = dict(recurrence.values)
+        self.reads = {r.name: r for r in recurrence.reads}
+        self._erased: dict[str, tuple[int, ...]] = {}
+        self._read: dict[str, int] = {}
+
+    # --- names ---
+
+    def now(self, e: Now) -> int:
+        match e.kind:
+            case Kind.INPUT:
+                return self.b.leaf(Op.INPUT, e.name, {ROW} | declared_dims(self.spec, e.name), e.is_complex)
+            case Kind.PARAM:
+                return self.b.leaf(Op.PARAM, e.name, declared_dims(self.spec, e.name), e.is_complex)
+            case Kind.READ:
+                return self.read(self.reads[e.name])
+            case Kind.STATE:
+                return self.materialised(self.rec.state(e.name))
+            case _:
+                return self.b.named(self.lower(self.bodies[e.name]), e.name)
+
+    def prev(self, e: Prev) -> int:
+        return self.b.named(self.b.shift(self.rows(e.name), self.carried(e.name)), f"{e.name}_prev")
+
+    def carried(self, name: str) -> int:
+        return self.b.leaf(Op.STATE, name, declared_dims(self.spec, name), is_complex(self.spec, name))
+
+    def rows(self, name: str) -> int:
+        """A name's value at every token, with all its dims."""
+        kinds = {i.name: Kind.INPUT for i in self.spec.inputs} | {s.name: Kind.STATE for s in self.spec.states}
+        kind = kinds.get(name, Kind.LET)
+        value = self.now(Now(name=name, kind=kind, is_complex=is_complex(self.spec, name)))
+        return self.b.expand(value, {ROW} | declared_dims(self.spec, name))
+
+    # --- elementwise states ---
+
+    def materialised(self, s: StateForm) -> int:
+        a, w = self.lower(s.decay), self.lower(s.input)
+        return self.b.named(self.b.scan(a, w, self.carried(s.name)), s.name)
+
+    # --- matrix states ---
+
+    def side(self, s: StateForm, axes: frozenset[str], with_scalar: bool) -> Side:
+        """The log-decay along `axes` (and what has no axes, if asked for), summed over time."""
+        b = self.b
+        ordered = tuple(a for a in s.axes if a in axes)
+        parts = [g for g in s.log_decay if self._belongs(g, s, axes, with_scalar)]
+        total = b.number(0)
+        for g in parts:
+            total = b.add(total, self.lower(g))
+        if b.constant(total) == 0:
+            return Side(ordered, None, None)
+        step = b.named(b.map(Prim.MAX, total, b.number(FLOOR)), f"g_{s.name}")
+        inclusive = b.named(b.along(Op.CUMSUM, step), f"G_{s.name}")
+        return Side(ordered, inclusive, b.named(b.sub(inclusive, step), f"Gp_{s.name}"))
+
+    def _belongs(self, g: Expr, s: StateForm, axes: frozenset[str], with_scalar: bool) -> bool:
+        own = set(g.axes) & set(s.axes)
+        return own <= axes if own else with_scalar
+
+    def sides(self, s: StateForm, contracted: frozenset[str]) -> tuple[Side, Side]:
+        """Both sides of a partition; a decay without axes goes where there is a vector decay already."""
+        rest = frozenset(s.axes) - contracted
+        vector = any(set(g.axes) & contracted for g in s.log_decay)
+        other = any(set(g.axes) & rest for g in s.log_decay)
+        scalar_right = other and not vector
+        return self.side(s, contracted, not scalar_right), self.side(s, rest, scalar_right)
+
+    def columns(self, s: StateForm, contracted: frozenset[str]) -> tuple[Column, ...]:
+        """Everything written to the state: the spec's writes, then each rank-one term with its implicit value."""
+        rest = frozenset(s.axes) - contracted
+        written = [self._column(w.factors, contracted, rest) for w in s.writes]
+        for erase, u in zip(s.erases, self.erased(s), strict=True):
+            a = self.lower(erase.a)
+            written.append(Column(a, u) if frozenset(s.erase_axes) == contracted else Column(u, a))
+        return tuple(written)
+
+    def _column(self, factors: tuple[Expr, ...], contracted: frozenset[str], rest: frozenset[str]) -> Column:
+        x = y = self.b.number(1)
+        for f in factors:
+            if set(f.axes) & contracted or not (set(f.axes) & rest or rest):
+                x = self.b.mul(x, self.lower(f))
+            else:
+                y = self.b.mul(y, self.lower(f))
+        return Column(x, y)
+
+    def erased(self, s: StateForm) -> tuple[int, ...]:
+        """The implicit values u_i = b_i . S_{t-1} of the rank-one terms, from the triangular system they solve."""
+        if not s.erases:
+            return ()
+        if s.name not in self._erased:
+            self._erased[s.name] = self._solve(s)
+        return self._erased[s.name]
+
+    def _solve(self, s: StateForm) -> tuple[int, ...]:
+        b, e = self.b, frozenset(s.erase_axes)
+        left, right = self.sides(s, e)
+        writes = tuple(self._column(w.factors, e, frozenset(s.axes) - e) for w in s.writes)
+        queries = [self.lower(t.b) for t in s.erases]
+        rhs = [self._seen(s, q, When.BEFORE, left, right, writes) for q in queries]
+        pair = b.pair(left.exclusive, left.inclusive, Mask.BEFORE)
+        a = [[b.scores(q, self.lower(t.a), pair, left.axes) for t in s.erases] for q in queries]
+        if len(queries) == 1:
+            return (b.named(b.solve(b.named(a[0][0], f"A_{s.name}"), rhs[0]), f"U_{s.name}"),)
+        rows = [b.stack(row, TERM2) for row in a]
+        u = b.named(b.solve(b.stack(rows, TERM), b.stack(rhs, TERM)), f"U_{s.name}")
+        return tuple(b.select(u, TERM, i) for i in range(len(queries)))
+
+    def read(self, r: Read) -> int:
+        if r.name not in self._read:
+            s = self.rec.state(r.state)
+            if s.form is not Form.MATRIX:
+                whole = self.rows(s.name)
+                at = whole if r.when is When.NOW else self.b.shift(whole, self.carried(s.name))
+                value = self.b.contract(self.lower(r.query), at, r.contracted)
+            else:
+                contracted = frozenset(r.contracted)
+                left, right = self.sides(s, contracted)
+                columns = self.columns(s, contracted)
+                value = self._seen(s, self.lower(r.query), r.when, left, right, columns)
+            self._read[r.name] = self.b.named(value, f"r_{s.name}")
+        return self._read[r.name]
+
+    def _seen(
+        self, s: StateForm, query: int, when: When, left: Side, right: Side, columns: tuple[Column, ...]
+    ) -> int:
+        """query . S at every token: what the chunk was handed, then what it wrote itself."""
+        b = self.b
+        total = b.contract(self._decayed(query, left.rows(when)), self.carried(s.name), left.axes)
+        total = self._decayed(b.expand(total, {ROW}), right.rows(when))
+        pair = b.pair(left.rows(when), left.inclusive, MASKS[when])
+        for c in columns:
+            scores = b.named(b.scores(query, c.x, pair, left.axes), f"A_{s.name}")
+            total = b.add(total, self._applied(scores, c.y, when, right))
+        return total
+
+    def _applied(self, scores: int, y: int, when: When, right: Side) -> int:
+        b, rows = self.b, right.rows(when)
+        if rows is None:
+            return b.contract(scores, b.rename(b.expand(y, {ROW}), ROW, COL), (COL,))
+        return b.apply(scores, y, b.pair(rows, right.inclusive, MASKS[when]))
+
+    def _decayed(self, x: int, g: int | None) -> int:
+        return x if g is None else self.b.mul(x, self.b.exp(g))
+
+    def final(self, name: str) -> int:
+        """What the next chunk receives."""
+        b = self.b
+        s = next((f for f in self.rec.states if f.name == name), None)
+        if s is None or s.form is not Form.MATRIX:
+            return b.along(Op.LAST, self.rows(name))
+        contracted = self._main(s)
+        left, right = self.sides(s, contracted)
+        total = self._decayed(self._decayed(self.carried(name), self._end(left)), self._end(right))
+        for c in self.columns(s, contracted):
+            x, y = self._until_end(c.x, left), self._until_end(c.y, right)
+            x, y = b.expand(x, {ROW, *left.axes}), b.expand(y, right.axes)
+            total = b.add(total, b.contract(x, y, (ROW,)))
+        return b.named(b.expand(total, declared_dims(self.spec, name)), f"{name}_out")
+
+    def _main(self, s: StateForm) -> frozenset[str]:
+        """The partition by which the state is carried on: that of its rank-one terms, or of its first read."""
+        own = [r.contracted for r in self.rec.reads if r.state == s.name]
+        return frozenset(s.erase_axes or (own[0] if own else s.axes[:1]))
+
+    def _end(self, side: Side) -> int | None:
+        return None if side.inclusive is None else self.b.along(Op.LAST, side.inclusive)
+
+    def _until_end(self, x: int, side: Side) -> int:
+        end = self._end(side)
+        return x if end is None or side.inclusive is None else self._decayed(x, self.b.sub(end, side.inclusive))
+
+    def program(self) -> Program:
+        outputs = [(f"output:{o.name}", self.rows(o.name)) for o in self.spec.outputs]
+        outputs += [(f"state:{n}", self.final(n)) for n in carried_names(self.spec)]
+        return self.b.program(f"{self.spec.name}_chunk", outputs)
+
+
+def chunk_program(recurrence: Recurrence) -> Program:
+    """A chunk of tokens: inputs [.., C, ..], params and the carried state in; outputs and the next state out."""
+    return _Chunk(recurrence).program()
