@@ -17,7 +17,7 @@ def decay_class(form: StateForm) -> str:
     """What the decay varies over, relative to the axes that the reads or the rank-one terms sum over."""
     kind = "complex " if form.decay.is_complex else ""
     if isinstance(form.decay, Number) and form.decay.value == 1:
-        return "none"
+        return "no decay"
     if not form.axes:
         return f"{kind}scalar state"
     if len(form.axes) == 1 and not contracted(form):

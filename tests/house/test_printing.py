@@ -52,7 +52,7 @@ def test_a_typed_spec_reads_back_as_itself(path):
 
 
 CLASSES = (
-    ("none", "S[t-1] + k * v", "sum[K](q * S)"),
+    ("no decay", "S[t-1] + k * v", "sum[K](q * S)"),
     ("scalar", "sigmoid(b) * S[t-1] + k * v", "sum[K](q * S)"),
     ("scalar", "0.5 * S[t-1] + k * v", "sum[K](q * S)"),
     ("key channel", "sigmoid(k) * S[t-1] + k * v", "sum[K](q * S)"),
@@ -60,7 +60,7 @@ CLASSES = (
     ("value channel", "sigmoid(v) * S[t-1] + k * v", "sum[K](q * S)"),
     ("key and value channel", "sigmoid(k) * sigmoid(v) * S[t-1] + k * v", "sum[K](q * S)"),
     ("full", "sigmoid(k * v) * S[t-1] + k * v", "sum[K](q * S)"),
-    ("none + rank-one", "S[t-1] + b * k * (v - sum[K](k * S[t-1]))", "sum[K](q * S)"),
+    ("no decay + rank-one", "S[t-1] + b * k * (v - sum[K](k * S[t-1]))", "sum[K](q * S)"),
     (
         "key channel + 2 rank-one",
         "sigmoid(k) * S[t-1] + k * sum[K](q * S[t-1]) - q * sum[K](k * S[t-1])",
