@@ -36,11 +36,16 @@ class Diagnostic:
 
 
 class SpecError(Exception):
-    """A spec that cannot be compiled; `.diagnostics` holds every finding."""
+    """A spec that cannot be compiled; `.diagnostics` holds every finding, and the message shows them all."""
 
     def __init__(self, diagnostics: tuple[Diagnostic, ...]) -> None:
         self.diagnostics = diagnostics
-        super().__init__("\n".join(f"{d.severity.value}[{d.code}]: {d.message}" for d in diagnostics))
+        super().__init__(diagnostics)
+
+    def __str__(self) -> str:
+        from .rendering import render_all
+
+        return render_all(self.diagnostics)
 
 
 class CallError(ValueError):

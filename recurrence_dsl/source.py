@@ -35,5 +35,5 @@ class Source:
 
     def line(self, number: int) -> str:
         """The text of one line (counted from 1) without its end; empty past the last line."""
-        lines = self.text.splitlines()
-        return lines[number - 1] if 0 < number <= len(lines) else ""
+        lines = self.text.split("\n")
+        return lines[number - 1].rstrip("\r") if 0 < number <= len(lines) else ""

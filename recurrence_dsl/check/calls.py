@@ -8,7 +8,6 @@ from .. import expr
 from ..expr import AxisFn, Expr, Fn
 from ..syntax import ast
 from .functions import DRAWS, LAYER_ONLY, NAMES, OTHER_WORDS, OVER_AXES, OVER_COMPLEX, POINTWISE, arity
-from .report import nearest
 
 if TYPE_CHECKING:
     from .expressions import Typer
@@ -97,7 +96,7 @@ def _unknown_function(typer: Typer, e: ast.Call) -> None:
     elif name in typer.scope.symbols or name in typer.scope.dims:
         notes, advice = (f"`{name}` is a value, not a function",), "write the product with `*`"
     else:
-        near = OTHER_WORDS.get(name.lower()) or nearest(name, NAMES)
+        near = OTHER_WORDS.get(name.lower()) or typer.report.nearest(name, NAMES)
         advice = f"did you mean `{near}`?" if near else "the functions are " + ", ".join(NAMES)
     typer.report.error(
         "R0213", f"unknown function `{name}`", e.function_span, "not a function", notes=notes, help=advice

@@ -13,7 +13,7 @@ from ..syntax import ast
 from .bindings import bindings
 from .calls import typed_call
 from .functions import NAMES, OF_COMPLEX, OPERATORS, REAL_VALUED
-from .report import Report, nearest
+from .report import Report
 from .scope import Scope, Symbol
 
 
@@ -135,7 +135,7 @@ class Typer:
             return
         self.unknown.add(e.name)
         known: dict[str, Symbol] = self.scope.symbols
-        near = nearest(e.name, (*known, *self.scope.dims, "head", "heads"))
+        near = self.report.nearest(e.name, (*known, *self.scope.dims, "head", "heads"))
         place = known.get(near or "") or self.scope.dims.get(near or "")
         also = (Label(place.span, "a similar name is declared here"),) if place else ()
         notes = (f"`{e.name}` is a function: it needs an argument, `{e.name}(..)`",) if e.name in NAMES else ()
@@ -176,7 +176,7 @@ class Typer:
     def missing_axis(self, axis: ast.Ident, operand: Expr) -> None:
         """An axis that should be removed or renamed is not there."""
         has = f"[{', '.join(operand.axes)}]" if operand.axes else "no axes"
-        near = nearest(axis.name, operand.axes)
+        near = self.report.nearest(axis.name, operand.axes)
         self.report.error(
             "R0205", f"there is no axis `{axis.name}` here", axis.span, "not an axis of the operand",
             also=(Label(operand.span, f"this has {has}"),), notes=bindings((operand,), self.scope),

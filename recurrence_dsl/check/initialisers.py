@@ -6,7 +6,6 @@ from ..expr import Fn
 from ..source import Span
 from ..syntax import ast
 from .functions import DRAWS, OPERATORS, POINTWISE, arity
-from .report import nearest
 from .scope import Scope, Symbol
 from .spec import Initialiser
 
@@ -66,7 +65,7 @@ def _name(e: ast.Name, param: Symbol, scope: Scope) -> Initialiser:
     if symbol is not None:
         what = f"the {symbol.kind.value} `{e.name}` has no value when the params are drawn"
         raise BadInitialiser(e.span, what, "numbers, consts and sizes may stand here")
-    near = nearest(e.name, (*scope.dims, *scope.symbols, "head", "heads"))
+    near = scope.report.nearest(e.name, (*scope.dims, *scope.symbols, "head", "heads"))
     raise BadInitialiser(
         e.span, f"unknown name `{e.name}`", "not a const or an axis", near and f"did you mean `{near}`?"
     )
@@ -86,7 +85,7 @@ def _index(e: ast.Call, param: Symbol) -> Initialiser:
 def _call(e: ast.Call, param: Symbol, scope: Scope) -> Initialiser:
     name = e.function
     if name not in _FUNCTIONS:
-        near = nearest(name, _FUNCTIONS)
+        near = scope.report.nearest(name, _FUNCTIONS)
         help = f"did you mean `{near}`?" if near else "the draws are " + ", ".join(DRAWS)
         raise BadInitialiser(e.function_span, f"unknown function `{name}` in an initialiser", "not known here", help)
     if e.brackets or e.options:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from ..diagnostics import Diagnostic, Label, Severity
 from ..source import Source, Span
 
+MAX_FINDINGS = 50
+
 
 @dataclass(slots=True)
 class Report:
@@ -29,9 +31,20 @@ class Report:
         help: str | None = None,
         severity: Severity = Severity.ERROR,
     ) -> None:
-        """Record a finding; `also` are the secondary labels."""
+        """Record a finding; `also` are the secondary labels. Past the limit findings are dropped."""
+        if self.is_full:
+            return
         finding = Diagnostic(code, message, Label(span, label), tuple(also), tuple(notes), help, severity, self.source)
         self.findings.append(finding)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether further findings would only repeat that the text is not a spec."""
+        return len(self.findings) >= MAX_FINDINGS
+
+    def nearest(self, name: str, candidates: Iterable[str]) -> str | None:
+        """`nearest`, while the answer can still be shown."""
+        return None if self.is_full else nearest(name, candidates)
 
     def warning(self, code: str, message: str, span: Span, label: str = "", *, help: str | None = None) -> None:
         self.error(code, message, span, label, help=help, severity=Severity.WARNING)

@@ -10,7 +10,7 @@ from ..diagnostics import Label
 from ..expr import Kind
 from ..source import Span
 from ..syntax import ast
-from .report import Report, nearest
+from .report import Report
 from .spec import Dim
 
 Definition = ast.LetStatement | ast.StateStatement | ast.OutputStatement
@@ -102,7 +102,7 @@ class Scope:
         """Whether an axis is declared; reports it where it is not."""
         if ident.name in self.dims:
             return True
-        near = nearest(ident.name, self.dims)
+        near = self.report.nearest(ident.name, self.dims)
         also = (Label(self.dims[near].span, "a similar axis is declared here"),) if near else ()
         advice = f"did you mean `{near}`?" if near else f"declare it: `dim {ident.name}`"
         note = ("`" + ident.name + "` is a value, not an axis",) if ident.name in self.symbols else ()

@@ -72,9 +72,7 @@ def _unexpected(error: UnexpectedInput, source: Source, line: Line, where: Span)
     else:
         found = f"`{found}`"
     label = Label(where, f"expected {words}")
-    return Diagnostic(
-        "R0102", f"expected {words}, found {found}", label, help=_advice(source, where, expected), source=source
-    )
+    return Diagnostic("R0102", f"unexpected {found}", label, help=_advice(source, where, expected), source=source)
 
 
 def _advice(source: Source, where: Span, expected: frozenset[str]) -> str | None:
