@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .arrays import NumpyArrays
 from .check.spec import Initialiser, Param, Spec
 from .expr import Fn
-from .interpreter.arrays import NumpyArrays
 
 FUNCTIONS = {fn.value: fn for fn in Fn}
 

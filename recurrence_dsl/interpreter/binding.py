@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..check.spec import Declared, Input, Spec, expression
 from ..diagnostics import CallError
-from ..expr import Expr
+from ..expr import Expr, Renamed, walk
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -32,6 +32,15 @@ def remembered(spec: Spec) -> tuple[Declared, ...]:
 def right_hand_sides(spec: Spec) -> dict[str, Expr]:
     """What defines each let, state and output, in the order of evaluation."""
     return {d.name: expression(d) for d in spec.definitions}
+
+
+def representative(axis: str, spec: Spec) -> str:
+    """The first declared of the axes that must have the same size as this one, since one is renamed to the other."""
+    same = {dim.name: {dim.name} for dim in spec.dims}
+    for node in (node for d in spec.definitions for node in walk(expression(d)) if isinstance(node, Renamed)):
+        joined = same[node.source] | same[node.target]
+        same |= dict.fromkeys(joined, joined)
+    return next((dim.name for dim in spec.dims if dim.name in same.get(axis, ())), axis)
 
 
 def bind(
@@ -96,9 +105,10 @@ class _Sizes:
                 raise CallError("R0703", f"axis `{name}` is {size} in {what}, but {known} in {origin}")
 
     def binding(self, spec: Spec, consts: Mapping[str, float]) -> Binding:
+        self._share_renamed(spec)
         for dim in spec.dims:
-            if dim.name not in self.found and dim.default is not None:
-                self.found[dim.name] = dim.default
+            if dim.default is not None:
+                self.found.setdefault(dim.name, dim.default)
         wanted = (BATCH, TIME, HEADS, *(dim.name for dim in spec.dims))
         missing = [name for name in wanted if name not in self.found]
         if missing:
@@ -111,6 +121,14 @@ class _Sizes:
         values = {const.name: float(consts.get(const.name, const.value)) for const in spec.consts}
         sizes = {dim.name: self.found[dim.name] for dim in spec.dims}
         return Binding(self.found[BATCH], self.found[TIME], heads, groups, sizes, values)
+
+    def _share_renamed(self, spec: Spec) -> None:
+        """An axis that another is renamed to has that one's size."""
+        names = [dim.name for dim in spec.dims]
+        for name in [name for name in names if name in self.found]:
+            for other in names:
+                if representative(other, spec) == representative(name, spec):
+                    self.match(f"axis `{other}`, which `{name}` is renamed to", (other,), (self.found[name],))
 
 
 def _expect_names(what: str, given: Mapping[str, object], known: tuple[str, ...], *, required: bool) -> None:

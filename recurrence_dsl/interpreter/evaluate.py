@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, assert_never
 
+from ..arrays import A, Arrays
 from ..expr import Apply, Expr, Head, Heads, Now, Number, Over, Prev, Renamed, Size
-from .arrays import A, Arrays
 
 
 @dataclass(frozen=True, slots=True)

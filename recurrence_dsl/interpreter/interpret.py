@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import NumpyArrays
 from ..check.spec import Spec
 from ..initialise import draw_params
-from .arrays import NumpyArrays
 from .binding import bind
 from .loop import Call, full, run, steps
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Generic
 
+from ..arrays import A, Arrays
 from ..check.spec import Declared, Input, Spec
-from .arrays import A, Arrays
 from .binding import Binding, remembered, right_hand_sides
 from .evaluate import Named, Scope, aligned, evaluate
 

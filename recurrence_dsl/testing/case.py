@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from ..check.spec import Spec
+from ..interpreter.binding import representative
 
 DTYPES = {str(d).removeprefix("torch."): d for d in (torch.float64, torch.float32, torch.bfloat16, torch.float16)}
 
@@ -55,6 +56,7 @@ class Case:
 
 
 def case_for(spec: Spec, *, size: int = 4, **options: Any) -> Case:
-    """A case with the same `size` for every axis of the spec; `sizes={...}` overrides single axes."""
-    own = {dim.name: size for dim in spec.dims} | dict(options.pop("sizes", {}))
-    return Case(sizes=tuple(own.items()), **options)
+    """A case with the same `size` for every axis of the spec; `sizes={...}` overrides those that it has."""
+    given = {representative(axis, spec): n for axis, n in options.pop("sizes", {}).items()}
+    return Case(sizes=tuple((d.name, given.get(representative(d.name, spec), size)) for d in spec.dims), **options)
+

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arrays import NumpyArrays
 from ..check.spec import Input, Spec
 from ..expr import Expr, Kind, Now, children
-from ..interpreter.arrays import NumpyArrays
 from ..interpreter.binding import right_hand_sides
 from ..interpreter.evaluate import Named, Scope, evaluate
 from .feeds import feeds
@@ -79,7 +79,7 @@ class _Values(dict[str, Named[np.ndarray]]):
 
 
 def _log_decay(decay: Expr, spec: Spec, varied: Input, tried: np.ndarray, setting: Setting) -> np.ndarray | None:
-    """The log of the decay's modulus at each tried value, averaged over heads and axes; None if it does not vary."""
+    """The log of the decay's modulus at each tried value, averaged over heads and axes; None if it is the same."""
     reached = set(_reached(decay, right_hand_sides(spec)))
     if varied.name not in reached or reached & {state.name for state in spec.states}:
         return None
@@ -91,7 +91,8 @@ def _log_decay(decay: Expr, spec: Spec, varied: Input, tried: np.ndarray, settin
         known[i.name] = _held(i, tried if i is varied else np.full(1, middle(i)), setting)
     with np.errstate(all="ignore"):
         logs = np.log(np.abs(evaluate(decay, _Values(known, spec, setting).scope).array))
-    return logs.reshape(len(logs), -1).mean(axis=1)
+    logs = logs.reshape(len(logs), -1).mean(axis=1)
+    return logs if np.nanmax(logs) - np.nanmin(logs) > 1e-9 else None
 
 
 def _held(i: Input, values: np.ndarray, setting: Setting) -> Named[np.ndarray]:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..arrays import EPSILON
 from ..expr import AxisFn, Fn
-from ..interpreter.arrays import EPSILON
 
 
 class TorchArrays:

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar, assert_never
 
 import numpy as np
 
-from ..expr import AxisFn, Fn
+from .expr import AxisFn, Fn
 
 A = TypeVar("A")
 EPSILON = 1e-6
