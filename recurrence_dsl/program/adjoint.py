@@ -119,7 +119,7 @@ class _Adjoint:
             case Op.SELECT:
                 self.selected.setdefault(x, {}).setdefault(int(v.attr[1]), []).append(g)  # type: ignore[index]
             case Op.CUMSUM:
-                self.give(x, b.revcumsum(b.expand(g, v.dims)), out)
+                self.cumsum(v)
             case Op.SHIFT:
                 g = b.expand(g, v.dims)
                 self.give(x, b.along(Op.UNSHIFT, g), out)
@@ -146,6 +146,16 @@ class _Adjoint:
                 raise AssertionError("a leaf has no operands")
             case _:
                 assert_never(v.op)
+
+    def cumsum(self, v: Value) -> None:
+        """What reaches a sum's last row alone reaches every summand as it is; the rest is summed from the end."""
+        b = self.b
+        ends = [p for p in self.parts[v.index] if b.values[p].op is Op.PLACE_LAST]
+        rest = [p for p in self.parts[v.index] if b.values[p].op is not Op.PLACE_LAST]
+        for end in ends:
+            self.give(v.args[0], b.values[end].args[0], v.index)
+        if rest:
+            self.give(v.args[0], b.along(Op.REVCUMSUM, b.expand(self._total(rest), v.dims)), v.index)
 
     def contract(self, v: Value, g: int) -> None:
         b = self.b

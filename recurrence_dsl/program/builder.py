@@ -6,7 +6,7 @@ import cmath
 import math
 from collections.abc import Callable, Iterable, Sequence
 
-from .ops import COL, LEAVES, ROW, TERM, TERM2, Attr, Mask, Op, Prim, Program, Value, order_dims
+from .ops import COL, LEAVES, ROW, TERM, TERM2, Attr, Mask, Op, Prim, Program, Value, only, order_dims
 
 _FOLD: dict[Prim, Callable[..., float | complex]] = {
     Prim.NEG: lambda x: -x,
@@ -18,6 +18,16 @@ _FOLD: dict[Prim, Callable[..., float | complex]] = {
     Prim.EXP: lambda x: cmath.exp(x) if isinstance(x, complex) else math.exp(x),
     Prim.LOG: lambda x: cmath.log(x) if isinstance(x, complex) else math.log(x),
     Prim.SQRT: lambda x: cmath.sqrt(x) if isinstance(x, complex) else math.sqrt(x),
+    Prim.LOG1P: math.log1p,
+    Prim.ABS: abs,
+    Prim.SIGMOID: lambda x: 1 / (1 + math.exp(-x)),
+    Prim.SOFTPLUS: lambda x: max(x, 0.0) + math.log1p(math.exp(-abs(x))),
+    Prim.TANH: math.tanh,
+    Prim.ERF: math.erf,
+    Prim.SIN: math.sin,
+    Prim.COS: math.cos,
+    Prim.MIN: min,
+    Prim.MAX: max,
     Prim.CONJ: lambda x: x.conjugate(),
     Prim.RE: lambda x: x.real,
     Prim.IM: lambda x: x.imag,
@@ -57,20 +67,7 @@ class Builder:
 
     def program(self, name: str, outputs: Iterable[tuple[str, int]]) -> Program:
         """The values that the outputs need, renumbered."""
-        wanted = tuple(outputs)
-        needed: set[int] = set()
-        stack = [i for _, i in wanted]
-        while stack:
-            i = stack.pop()
-            if i not in needed:
-                needed.add(i)
-                stack.extend(self.values[i].args)
-        new = {old: k for k, old in enumerate(sorted(needed))}
-        values = tuple(
-            Value(new[v.index], v.op, tuple(new[a] for a in v.args), v.attr, v.dims, v.is_complex, v.wide, v.hint)
-            for v in (self.values[i] for i in sorted(needed))
-        )
-        return Program(name, self.axes, values, tuple((k, new[i]) for k, i in wanted))
+        return only(Program(name, self.axes, tuple(self.values), tuple(outputs)), lambda _: True)
 
     def named(self, index: int, hint: str) -> int:
         """Gives a value a name for readers, unless it has one or is a leaf."""
@@ -217,17 +214,6 @@ class Builder:
             return self.emit(op, (x,), None, dims | {ROW})
         return self.emit(op, (self.expand(x, (ROW,)),), None, dims | {ROW}, wide=wide)
 
-    def revcumsum(self, x: int) -> int:
-        """Sums from each row to the last; what sits in the last row alone reaches every row as it is."""
-        v = self.values[x]
-        if v.op is Op.PLACE_LAST:
-            return v.args[0]
-        if v.op is Op.MAP and v.attr in (Prim.ADD, Prim.SUB):
-            parts = [self.values[a] for a in v.args]
-            if any(p.op is Op.PLACE_LAST for p in parts):
-                return self.map(v.attr, self.revcumsum(v.args[0]), self.revcumsum(v.args[1]))
-        return self.along(Op.REVCUMSUM, x)
-
     def shift(self, x: int, first: int) -> int:
         return self.emit(Op.SHIFT, (self.expand(x, (ROW,)), first), None, self.dims(x) | self.dims(first) | {ROW})
 
@@ -278,7 +264,7 @@ def _fold(prim: Prim, known: Sequence[float | complex | None]) -> float | comple
     """The arithmetic's value, or None where it has none."""
     try:
         value = _FOLD[prim](*known)
-    except (ArithmeticError, ValueError):
+    except (ArithmeticError, ValueError, TypeError):
         return None
     finite = math.isfinite(value.real) and math.isfinite(value.imag)
     return value if finite else None

@@ -8,7 +8,7 @@ from ..expr import Expr, Kind, Now, Prev
 from ..maths.logs import FLOOR
 from ..maths.recurrence import Form, Read, Recurrence, StateForm, When
 from .builder import Builder
-from .lower import Lowering
+from .lower import Known, Lowering
 from .ops import COL, ROW, TERM, TERM2, Mask, Op, Prim, Program
 from .step import carried_names, declared_dims, is_complex
 
@@ -36,10 +36,10 @@ class Column:
 
 
 class _Chunk:
-    def __init__(self, recurrence: Recurrence) -> None:
+    def __init__(self, recurrence: Recurrence, known: Known) -> None:
         self.rec, self.spec = recurrence, recurrence.spec
         self.b = Builder(tuple(d.name for d in self.spec.dims))
-        self.lower = Lowering(self.b, self.now, self.prev)
+        self.lower = Lowering(self.b, self.now, self.prev, known)
         self.bodies = dict(recurrence.values)
         self.reads = {r.name: r for r in recurrence.reads}
         self._erased: dict[str, tuple[int, ...]] = {}
@@ -91,6 +91,8 @@ class _Chunk:
             total = b.add(total, self.lower(g))
         if b.constant(total) == 0:
             return Side(ordered, None, None)
+        if b.dims(total) & set(ordered):
+            total = b.expand(total, ordered)
         step = b.named(b.map(Prim.MAX, total, b.number(FLOOR)), f"g_{s.name}")
         inclusive = b.named(b.along(Op.CUMSUM, step), f"G_{s.name}")
         return Side(ordered, inclusive, b.named(b.sub(inclusive, step), f"Gp_{s.name}"))
@@ -217,6 +219,6 @@ class _Chunk:
         return self.b.program(f"{self.spec.name}_chunk", outputs)
 
 
-def chunk_program(recurrence: Recurrence) -> Program:
+def chunk_program(recurrence: Recurrence, known: Known | None = None) -> Program:
     """A chunk of tokens: inputs [.., C, ..], params and the carried state in; outputs and the next state out."""
-    return _Chunk(recurrence).program()
+    return _Chunk(recurrence, known or Known()).program()

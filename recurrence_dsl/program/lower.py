@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import assert_never
 
 from ..expr import Apply, AxisFn, Expr, Fn, Head, Heads, Now, Number, Over, Prev, Renamed, Size
@@ -36,11 +37,27 @@ _PLAIN = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Sizes fixed at compile time; a program made without them keeps them as leaves."""
+
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    heads: int | None = None
+
+    def size(self, builder: Builder, axis: str) -> int:
+        return builder.number(self.sizes[axis]) if axis in self.sizes else builder.leaf(Op.SIZE, axis, ())
+
+    def head_count(self, builder: Builder) -> int:
+        return builder.leaf(Op.HEAD_COUNT, "heads", ()) if self.heads is None else builder.number(self.heads)
+
+
 class Lowering:
     """Lowers expressions; what a name means now and one step earlier is the caller's."""
 
-    def __init__(self, builder: Builder, now: Callable[[Now], int], prev: Callable[[Prev], int]) -> None:
-        self.b, self.now, self.prev = builder, now, prev
+    def __init__(
+        self, builder: Builder, now: Callable[[Now], int], prev: Callable[[Prev], int], known: Known
+    ) -> None:
+        self.b, self.now, self.prev, self.known = builder, now, prev, known
         self._done: dict[Expr, int] = {}
 
     def __call__(self, e: Expr) -> int:
@@ -53,11 +70,11 @@ class Lowering:
             case Number():
                 return self.b.number(e.value)
             case Size():
-                return self.b.leaf(Op.SIZE, e.axis, ())
+                return self.known.size(self.b, e.axis)
             case Head():
                 return self.b.leaf(Op.HEAD_INDEX, "head", (HEAD,))
             case Heads():
-                return self.b.leaf(Op.HEAD_COUNT, "heads", ())
+                return self.known.head_count(self.b)
             case Now():
                 return self.now(e)
             case Prev():
@@ -142,7 +159,7 @@ class Lowering:
     def _share(self, over: tuple[str, ...]) -> int:
         share = self.b.number(1.0)
         for axis in over:
-            share = self.b.div(share, self.b.leaf(Op.SIZE, axis, ()))
+            share = self.b.div(share, self.known.size(self.b, axis))
         return share
 
     def _sum(self, arg: Expr, over: tuple[str, ...]) -> int:
@@ -153,7 +170,7 @@ class Lowering:
         scale = self._product([f for f in factors if not b.dims(f) & set(over)])
         missing = [a for a in over if all(a not in b.dims(f) for f in inside)]
         for axis in missing:
-            scale = b.mul(scale, b.leaf(Op.SIZE, axis, ()))
+            scale = b.mul(scale, self.known.size(b, axis))
         if not inside:
             return scale
         inside.sort(key=lambda f: len(b.dims(f)))

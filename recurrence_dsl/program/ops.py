@@ -8,7 +8,8 @@ describe the forward pass, its adjoint, and (without `ROW`) the single step.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 BATCH, HEAD, ROW, TERM, COL, TERM2 = "@b", "@h", "@t", "@m", "@s", "@n"
@@ -132,6 +133,25 @@ class Program:
     def leaves(self, op: Op) -> tuple[Value, ...]:
         """The leaves of one kind, in order."""
         return tuple(v for v in self.values if v.op is op)
+
+
+def only(program: Program, wanted: Callable[[str], bool]) -> Program:
+    """The part of a program that the results with wanted keys need."""
+    outputs = tuple((k, i) for k, i in program.outputs if wanted(k))
+    needed: set[int] = set()
+    stack = [i for _, i in outputs]
+    while stack:
+        i = stack.pop()
+        if i not in needed:
+            needed.add(i)
+            stack.extend(program.values[i].args)
+    new = {old: k for k, old in enumerate(sorted(needed))}
+    values = tuple(
+        replace(v, index=new[v.index], args=tuple(new[a] for a in v.args))
+        for v in program.values
+        if v.index in needed
+    )
+    return replace(program, values=values, outputs=tuple((k, new[i]) for k, i in outputs))
 
 
 def order_dims(dims: set[str] | frozenset[str], axes: tuple[str, ...]) -> tuple[str, ...]:

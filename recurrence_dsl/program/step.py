@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..check.spec import Spec
 from ..expr import Expr, Kind, Now, Prev
 from .builder import Builder
-from .lower import Lowering
+from .lower import Known, Lowering
 from .ops import BATCH, HEAD, Op, Program
 
 
@@ -29,12 +29,12 @@ def carried_names(spec: Spec) -> tuple[str, ...]:
 
 
 class _Step:
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: Spec, known: Known) -> None:
         self.spec = spec
         self.bodies: dict[str, Expr] = {d.name: d.value for d in (*spec.lets, *spec.outputs)}
         self.bodies |= {s.name: s.update for s in spec.states}
         self.b = Builder(tuple(d.name for d in spec.dims))
-        self.lower = Lowering(self.b, self.now, self.prev)
+        self.lower = Lowering(self.b, self.now, self.prev, known)
 
     def now(self, e: Now) -> int:
         match e.kind:
@@ -63,6 +63,6 @@ class _Step:
         return self.b.program(f"{self.spec.name}_step", outputs)
 
 
-def step_program(spec: Spec) -> Program:
+def step_program(spec: Spec, known: Known | None = None) -> Program:
     """One token: inputs, params and the previous state in; outputs and the next state out."""
-    return _Step(spec).program()
+    return _Step(spec, known or Known()).program()

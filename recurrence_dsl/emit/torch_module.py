@@ -1,0 +1,165 @@
+"""Programs -> the text of a torch module: printed statements put into a template that holds the loops."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import jinja2
+
+from ..check.spec import Spec
+from ..program.ops import Op, Program, only
+from ..program.step import carried_names, declared_dims, is_complex
+from ..resources import templates
+from .torch_printer import TorchPrinter
+from .torch_shapes import Sizes
+
+_HELPER_FILES = {"scores": "ladder", "apply": "ladder", "apply_t": "ladder"}
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """One printed program: what is computed once a call, and what is computed for each block."""
+
+    name: str
+    doc: str
+    static: tuple[str, ...]
+    lines: tuple[str, ...]
+    crossing: tuple[str, ...]
+    inputs: tuple[str, ...]
+    params: tuple[str, ...]
+    state: tuple[str, ...]
+    incoming: tuple[str, ...]
+    results: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A row of the emitted file's tables."""
+
+    name: str
+    axes: tuple[int, ...]
+    order: tuple[int, ...]
+    per_group: bool = False
+    shared: bool = False
+    is_complex: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """What a module is printed from; in the recurrent form `body` is `step` itself."""
+
+    body: Program
+    backward: Program
+    step: Program
+
+
+def torch_source(spec: Spec, programs: Programs, sizes: dict[str, int], heads: int, about: dict[str, object]) -> str:
+    """The module's text: it imports torch alone and runs by itself."""
+    printed = _Module(spec, programs, sizes)
+    context: dict[str, object] = {
+        "spec": spec.name,
+        "doc": spec.doc,
+        "origin": spec.source.name,
+        "digest": digest(spec),
+        "heads": heads,
+        "sizes": tuple(sizes.items()),
+        "tables": printed.tables(),
+        "functions": printed.functions(),
+        "helpers": printed.helpers(),
+        "recurrent": programs.body is programs.step,
+        **about,
+    }
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(templates() / "torch"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("module.py.jinja").render(context)
+
+
+def digest(spec: Spec) -> str:
+    """A short hash of the spec's text."""
+    return hashlib.sha256(spec.source.text.encode()).hexdigest()[:12]
+
+
+class _Module:
+    def __init__(self, spec: Spec, programs: Programs, sizes: dict[str, int]) -> None:
+        self.spec, self.programs = spec, programs
+        terms = max((len(v.args) for v in programs.body.values if v.op is Op.STACK), default=1)
+        self.sizes = Sizes(sizes, terms)
+        self.used: set[str] = set()
+        self.carried = carried_names(spec)
+
+    def functions(self) -> tuple[Function, ...]:
+        p = self.programs
+        forward_keys = (self._keys("output", self.spec.outputs), tuple(f"state:{n}" for n in self.carried))
+        gradient_keys = (
+            self._keys("input", self.spec.inputs),
+            self._keys("param", self.spec.params),
+            tuple(f"state:{n}" for n in self.carried),
+        )
+        advance = only(p.body, lambda key: key.startswith("state:"))
+        found = [
+            self._function("forward", p.body, "A block's outputs and the state after it.", forward_keys),
+            self._function("advance", advance, "The state after a block.", ((), forward_keys[1])),
+            self._function("gradient", p.backward, "Gradients of a block's inputs, params and state.", gradient_keys),
+        ]
+        if p.step is not p.body:
+            found.append(self._function("step", p.step, "One token's outputs and the state after it.", forward_keys))
+        return tuple(found)
+
+    def helpers(self) -> tuple[str, ...]:
+        files = sorted({_HELPER_FILES.get(h, h) for h in self.used})
+        return tuple((templates() / "torch" / "support" / f"{f}.py").read_text().rstrip() for f in files)
+
+    def tables(self) -> dict[str, tuple[Tensor, ...]]:
+        spec = self.spec
+        return {
+            "INPUTS": tuple(self._tensor(i.name, i.axes, per_group=i.per_group) for i in spec.inputs),
+            "PARAMS": tuple(self._tensor(p.name, p.axes, shared=p.shared) for p in spec.params),
+            "STATES": tuple(self._tensor(n, self._axes(n), per_group=self._grouped(n)) for n in self.carried),
+            "OUTPUTS": tuple(self._tensor(o.name, o.axes) for o in spec.outputs),
+        }
+
+    def _grouped(self, name: str) -> bool:
+        return any(i.name == name and i.per_group for i in self.spec.inputs)
+
+    def _axes(self, name: str) -> tuple[str, ...]:
+        spec = self.spec
+        return next(d.axes for d in (*spec.states, *spec.inputs, *spec.lets, *spec.outputs) if d.name == name)
+
+    def _tensor(self, name: str, axes: tuple[str, ...], *, per_group: bool = False, shared: bool = False) -> Tensor:
+        layout = tuple(d.name for d in self.spec.dims if d.name in axes)
+        order = tuple(axes.index(a) for a in layout)
+        sizes = tuple(self.sizes.axes[a] for a in axes)
+        return Tensor(name, sizes, order, per_group, shared, is_complex(self.spec, name))
+
+    def _keys(self, kind: str, declared: tuple[object, ...]) -> tuple[str, ...]:
+        return tuple(f"{kind}:{d.name}" for d in declared)  # type: ignore[attr-defined]
+
+    def _function(self, name: str, program: Program, doc: str, keys: tuple[tuple[str, ...], ...]) -> Function:
+        printer = TorchPrinter(program, self.sizes)
+        static, lines = printer.body(static=True), printer.body(static=False)
+        present = {k for k, _ in program.outputs}
+        results = tuple(tuple(printer.result(k) if k in present else "None" for k in group) for group in keys)
+        leaves = {(v.op, str(v.attr)): printer.names[v.index] for v in program.values}
+        named = lambda op, names: tuple(leaves.get((op, n), "_") for n in names)  # noqa: E731
+        self.used |= printer.helpers
+        return Function(
+            name,
+            doc,
+            tuple(static),
+            tuple(lines),
+            printer.crossing(),
+            named(Op.INPUT, [i.name for i in self.spec.inputs]),
+            named(Op.PARAM, [p.name for p in self.spec.params]),
+            named(Op.STATE, self.carried),
+            named(Op.COTANGENT, [*(f"output:{o.name}" for o in self.spec.outputs), *(f"state:{n}" for n in self.carried)]),
+            results,
+        )
+
+
+__all__ = ["Programs", "declared_dims", "digest", "torch_source"]

@@ -1,0 +1,68 @@
+"""The stages in order, on one screen: text -> Ast -> Spec -> Recurrence -> programs -> source -> module."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from .check import load_text
+from .check.spec import Spec
+from .diagnostics import CallError, SpecError
+from .emit.torch_module import Programs, torch_source
+from .maths.lift import lift
+from .maths.recurrence import Recurrence
+from .program.adjoint import adjoint
+from .program.chunk import chunk_program
+from .program.lower import Known
+from .program.step import step_program
+from .resources import find_spec
+from .schedule.plan import Plan, plan
+
+
+def load(path_or_text: str | Path) -> Spec:
+    """parse and check: a spec from a file, a shipped spec's name, or the text itself. Raises SpecError."""
+    if isinstance(path_or_text, str) and ("\n" in path_or_text or "mixer " in path_or_text):
+        return load_text(path_or_text)
+    found = find_spec(path_or_text)
+    if found is None:
+        raise CallError("R0409", f"no spec file `{path_or_text}`", "give a path, the name of a shipped spec or its text")
+    return load_text(found.read_text(), str(path_or_text))
+
+
+def lifted(spec: Spec, consts: dict[str, float] | None = None) -> Recurrence:
+    """lift: the canonical form. Raises SpecError where the spec is no linear recurrence."""
+    recurrence, findings = lift(spec, consts)
+    if recurrence is None:
+        raise SpecError(findings)
+    return recurrence
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """Everything between the spec and its source, for one choice of sizes and form."""
+
+    recurrence: Recurrence
+    programs: Programs
+    plan: Plan
+
+
+def derive(recurrence: Recurrence, known: Known, form: str, chunk_size: int | None) -> Compiled:
+    """derive and schedule: the programs of the chosen form, forward and backward, and their plan."""
+    step = step_program(recurrence.spec, known)
+    body = chunk_program(recurrence, known) if form == "chunk" else step
+    programs = Programs(body, adjoint(body), step)
+    return Compiled(recurrence, programs, plan(recurrence, body, known, form, chunk_size))
+
+
+def emitted(compiled: Compiled, sizes: dict[str, int], heads: int) -> str:
+    """emit: the torch source."""
+    p = compiled.plan
+    about = {
+        "form": p.form,
+        "reason": compiled.recurrence.reason,
+        "block": p.block,
+        "stride": p.stride,
+        "variant": p.variant,
+        "equations": tuple(compiled.recurrence.spec.source.text.splitlines()),
+    }
+    return torch_source(compiled.recurrence.spec, compiled.programs, sizes, heads, about)

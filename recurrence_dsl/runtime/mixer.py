@@ -1,0 +1,145 @@
+"""The compiled mixer as a torch module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..check.spec import Spec
+from ..diagnostics import CallError
+from ..initialise import draw_params
+from ..interpreter.binding import remembered
+from ..maths.recurrence import Recurrence
+from .choices import Choices, announce
+from .kernels import build, zero_state
+from .packed import packing, run_packed
+from .tensors import Checker
+
+Tensors = dict[str, Tensor]
+
+
+class Mixer(nn.Module):
+    """A spec's recurrence for fixed sizes. The spec's params are its parameters, [H, *axes] or, if shared, [*axes].
+
+    Call it with every input by name, [B, T, H, *axes] (`per group`: [B, T, G, *axes]), in float32, bfloat16, float16 or
+    float64; the state is kept in float32 at least.
+    """
+
+    def __init__(self, recurrence: Recurrence, choices: Choices) -> None:
+        super().__init__()
+        self.recurrence, self.choices = recurrence, choices
+        self.checker = Checker(self.spec, choices)
+        self._kernels: ModuleType | None = None
+        for name, value in self.drawn().items():
+            kind = torch.complex64 if np.iscomplexobj(value) else torch.float32
+            self.register_parameter(name, nn.Parameter(torch.as_tensor(value).to(kind)))
+        announce(self.spec, choices)
+
+    @property
+    def spec(self) -> Spec:
+        return self.recurrence.spec
+
+    @property
+    def kernels(self) -> ModuleType:
+        """The emitted module; `.kernels.__file__` is its source."""
+        if self._kernels is None:
+            self._kernels = build(self.recurrence, self.choices)
+        return self._kernels
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_kernels": None}
+
+    def extra_repr(self) -> str:
+        c = self.choices
+        sizes = ", ".join(f"{n}={s}" for n, s in c.sizes.items())
+        return f"{self.spec.name}, heads={c.heads}, {sizes}, backend={c.backend}, form={c.form}"
+
+    def drawn(self) -> dict[str, np.ndarray]:
+        """A fresh draw of every param, from torch's random numbers."""
+        seed = int(torch.randint(2**31, (1,)))
+        rng = np.random.default_rng(seed)
+        return draw_params(
+            self.spec, rng, sizes=self.choices.sizes, heads=self.choices.heads, consts=self.choices.consts
+        )
+
+    def reset_parameters(self) -> None:
+        """Draws every param again from its initialiser."""
+        with torch.no_grad():
+            for name, value in self.drawn().items():
+                self.get_parameter(name).copy_(torch.as_tensor(value))
+
+    def initial_state(self, batch: int, *, dtype: torch.dtype = torch.float32, device: Any = None) -> Tensors:
+        """The state before the first token: zeros, [B, H, *axes] for each state and each value read at [t-1]."""
+        return zero_state(self.spec, self.choices, batch, dtype, device)
+
+    def forward(
+        self,
+        *,
+        initial_state: Mapping[str, Tensor] | None = None,
+        return_state: bool = False,
+        cu_seqlens: Tensor | None = None,
+        **inputs: Tensor,
+    ) -> Any:
+        """Outputs [B, T, H, *axes]: a tensor, or a dict where the spec has several; with `return_state` also the state.
+
+        `cu_seqlens` [N + 1] packs N sequences into one row (B = 1); states then have one entry a sequence, [N, H, ..].
+        Raises CallError where a tensor's name, shape, dtype or device does not fit.
+        """
+        self.checker.inputs(inputs, step=False)
+        batch, length, first = self._extent(inputs)
+        packed = packing(cu_seqlens, batch, length) if cu_seqlens is not None else None
+        count = batch if packed is None else len(packed.lengths)
+        state = self._state(initial_state, count, first)
+        run = lambda rows, before: self._run(rows, before)  # noqa: E731
+        outputs, final = run(inputs, state) if packed is None else run_packed(run, packed, inputs, state)
+        return self._answer(outputs, final, return_state)
+
+    def step(self, state: Mapping[str, Tensor] | None, **inputs: Tensor) -> tuple[Any, Tensors]:
+        """One token: inputs [B, H, *axes] -> (outputs [B, H, *axes], next state). `None` starts from zeros."""
+        self.checker.inputs(inputs, step=True)
+        first = next(iter(inputs.values()))
+        before = self._state(state, first.shape[0], first)
+        if self.choices.backend == "interpreter":
+            rows, final = self._run({n: x.unsqueeze(1) for n, x in inputs.items()}, before)
+            outputs = {n: o.squeeze(1) for n, o in rows.items()}
+        else:
+            outputs, final = self.kernels.step(inputs, self._params(), before)
+        return self._answer(outputs, final, True)
+
+    # --- inside ---
+
+    def _params(self) -> Tensors:
+        return dict(self.named_parameters())
+
+    def _extent(self, inputs: Mapping[str, Tensor]) -> tuple[int, int, Tensor]:
+        first = next(iter(inputs.values()))
+        return first.shape[0], first.shape[1], first
+
+    def _state(self, given: Mapping[str, Tensor] | None, batch: int, like: Tensor) -> Tensors:
+        if given is None:
+            wide = like.dtype in (torch.float64, torch.complex128)
+            return self.initial_state(batch, dtype=torch.float64 if wide else torch.float32, device=like.device)
+        self.checker.state(given, remembered(self.spec), batch, like.device)
+        return dict(given)
+
+    def _run(self, inputs: Tensors, state: Tensors) -> tuple[Tensors, Tensors]:
+        if self.choices.backend == "interpreter":
+            from ..testing.token_loop import token_loop
+
+            c = self.choices
+            return token_loop(
+                self.spec, inputs, self._params(), state, heads=c.heads, groups=c.groups, sizes=c.sizes, consts=c.consts
+            )
+        return self.kernels.run(inputs, self._params(), state)
+
+    def _answer(self, outputs: Tensors, final: Tensors, return_state: bool) -> Any:
+        answer = outputs if len(outputs) > 1 else next(iter(outputs.values()))
+        return (answer, final) if return_state else answer
+
+
+__all__ = ["CallError", "Mixer"]
