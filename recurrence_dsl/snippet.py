@@ -1,4 +1,4 @@
-"""The source lines that a diagnostic shows, laid out in terminal columns; tabs, wide letters and long lines included."""
+"""The source lines that a diagnostic shows, laid out in terminal columns: tabs, wide letters and long lines too."""
 
 from __future__ import annotations
 

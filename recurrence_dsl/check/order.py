@@ -17,7 +17,7 @@ Reads = Mapping[str, Mapping[str, Span]]
 
 
 def reads(scope: Scope, past: bool) -> Reads:
-    """What each definition reads at time t and, with `past`, also at [t-1]; only lets, states and outputs are listed."""
+    """Which of the others each definition reads at time t and, with `past`, also at [t-1]."""
     defined = {symbol.name for symbol in scope.definitions()}
     found: dict[str, dict[str, Span]] = {}
     for symbol in scope.definitions():

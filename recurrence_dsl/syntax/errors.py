@@ -79,12 +79,8 @@ def _advice(source: Source, where: Span, expected: frozenset[str]) -> str | None
     """A hint for the mistakes that other languages' habits bring."""
     before, here = source.text[: where.start].rstrip(" \t"), source.text[where.start :]
     operator = expected >= _BINDERS
-    if operator and before[-1:].isdigit() and (here[:1].isalpha() or here[:1] == "_"):
-        return "write the product with `*`"
-    if here.startswith("^"):
-        return "write a power with `**`"
-    if operator and here[:1] in "(" and before[-1:] in ")]":
-        return "write the product with `*`"
+    if operator and before[-1:] not in ("", "\n") and (here[:1].isalnum() or here[:1] in ("_", "(")):
+        return "a product is written with `*`"
     if where.start == where.end and not operator:
         return "an expression that goes on over several lines stands in parentheses"
     if here.startswith("=="):

@@ -38,9 +38,9 @@ def plain_errors() -> Iterator[None]:
 
 def rendered(error: SpecError) -> str:
     """Every finding of a spec with its source lines."""
-    from ..diagnostics import render
+    from ..rendering import render_all
 
-    return "\n\n".join(render(d) for d in error.diagnostics)
+    return render_all(error.diagnostics)
 
 
 def spec_path(name: str) -> Path:
