@@ -9,9 +9,11 @@ from ..check.spec import Spec
 from ..diagnostics import Diagnostic, Label, Severity
 from ..source import Span
 from ..syntax import ast
+from .assigned import with_assigned_inputs
 from .graph import GROUPS, HEADS, LayerConst, LayerGraph, LayerParam, Line, Value
 from .options import check_initialiser
 from .scope import Fault, Scope, shown
+from .static import is_static, names
 from .values import Typing
 
 RESULT = "out"
@@ -55,8 +57,12 @@ class _Checker:
         if self.result is None:
             return None
         scope = self.scope
+        spec, findings = with_assigned_inputs(self.spec, scope.lines)
+        if spec is None:
+            self.findings.extend(findings)
+            return None
         return LayerGraph(
-            self.spec,
+            spec,
             scope.input,
             scope.model_axis,
             tuple(scope.params.values()),
@@ -132,7 +138,14 @@ class _Checker:
 
     def _const(self, line: ast.ConstStatement) -> None:
         self._declare(line.name)
-        check_initialiser(line.value, self.scope)
+        if not is_static(line.value, self.scope.static):
+            raise self.scope.fault(
+                "R0507",
+                f"the const `{line.name.name}` is not a number",
+                line.value.span,
+                "made of numbers, sizes and consts above it",
+            )
+        self.scope.used.update(name.name for name in names(line.value))
         self.scope.consts[line.name.name] = LayerConst(line.name.name, line.value, line.name.span)
 
     def _assign(self, target: ast.Ident, line: ast.Assignment) -> None:
@@ -152,7 +165,8 @@ class _Checker:
         if declared is None:
             return
         wanted = self.scope.sorted((GROUPS if declared.per_group else HEADS, *declared.axes))
-        extra = [axis for axis in value.axes if axis not in wanted]
+        repeated = () if declared.per_group or HEADS in value.axes else (GROUPS,)
+        extra = [axis for axis in value.axes if axis not in (*wanted, *repeated)]
         if extra:
             raise self.scope.fault(
                 "R0503",

@@ -59,8 +59,10 @@ def _draw(expression: Expression, target: Target) -> Tensor:
         case Binary():
             sides = _draw(expression.left, target), _draw(expression.right, target)
             return pointwise(OPERATORS[expression.operator], sides)
+        case Call(function="index", arguments=(Name(name=axis),)) if axis in target.axes:
+            return target.index(axis)
         case Call(function="index"):
-            return target.index(str(getattr(expression.brackets[0], "name", "")))
+            raise CallError("R0515", "`index(..)` takes an axis of what is drawn")
         case Call():
             return _call(expression.function, tuple(_draw(a, target) for a in expression.arguments), target)
         case Flag() | Previous() | Rename():

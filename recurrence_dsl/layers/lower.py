@@ -133,8 +133,11 @@ class Lowering:
         dims = [dim.name for dim in self.graph.spec.dims if dim.name in declared.axes]
         axes = (part, *dims)
         order = (0, 1, 2, *(3 + dims.index(axis) for axis in declared.axes))
-        spreads = tuple(2 + place for place, axis in enumerate(axes) if axis not in line.value.axes)
-        return Feed(name, spreads, line.value.timed, tuple(self.sizes[axis] for axis in axes), order)
+        grouped = part == HEADS and GROUPS in line.value.axes
+        repeats = self.sizes[HEADS] // self.sizes[GROUPS] if grouped else 1
+        has = {*line.value.axes, *((HEADS,) if grouped else ())}
+        spreads = tuple(2 + place for place, axis in enumerate(axes) if axis not in has)
+        return Feed(name, spreads, line.value.timed, tuple(self.sizes[axis] for axis in axes), order, repeats)
 
     def _renamed(self, v: Renamed) -> int:
         renamed = tuple(v.target if axis == v.source else axis for axis in v.arg.axes)

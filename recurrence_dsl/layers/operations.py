@@ -195,13 +195,17 @@ MIXER = "mixer."
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """How a layer value becomes a mixer's input: dimensions inserted, expanded to `shape`, put in declared order."""
+    """How a layer value becomes a mixer's input: dimensions inserted, expanded to `shape`, put in declared order.
+
+    A value per group that feeds an input per head is repeated `repeats` times, for the heads of its group.
+    """
 
     name: str
     dims: tuple[int, ...]
     timed: bool
     shape: tuple[int, ...]
     order: tuple[int, ...]
+    repeats: int = 1
 
     def fit(self, value: Operand, flow: Flow, like: Tensor) -> Tensor:
         if not isinstance(value, Tensor):
@@ -210,6 +214,8 @@ class Feed:
             value = value[None, None]
         value = spread(value, self.dims)
         assert isinstance(value, Tensor)
+        if self.repeats > 1:
+            value = value.repeat_interleave(self.repeats, 2)
         return value.expand(flow.batch, flow.length, *self.shape).permute(self.order)
 
 

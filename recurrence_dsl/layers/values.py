@@ -35,8 +35,8 @@ from .static import is_static, names
 OPERATORS = {"+": Fn.ADD, "-": Fn.SUB, "*": Fn.MUL, "/": Fn.DIV, "**": Fn.POW}
 POINTWISE = {fn.value: fn for fn in Fn if fn.value.isalpha() and fn not in (Fn.NEG, Fn.RE, Fn.IM)}
 OVER = {fn.value: fn for fn in AxisFn if fn is not AxisFn.RMSNORM}
-SELECTORS = ("cumsum", "at", "index")
-FUNCTIONS = (*LAYER_FUNCTIONS, *POINTWISE, *OVER, *SELECTORS)
+SELECTORS = ("cumsum", "at")
+FUNCTIONS = (*LAYER_FUNCTIONS, *POINTWISE, *OVER, *SELECTORS, "index")
 _EPS = (OptionSpec("eps", OptionKind.NUMBER, "1e-6", "added under the square root"),)
 
 
@@ -149,6 +149,8 @@ class Typing:
         function = LAYER_FUNCTIONS.get(e.function)
         if function is not None:
             return self._apply(function, e)
+        if e.function == "index":
+            return self._index(e)
         if e.function in SELECTORS:
             return self._select(e)
         if e.function in OVER and e.brackets:
@@ -190,13 +192,18 @@ class Typing:
         assert eps is None or not isinstance(eps, bool | str)
         return Over(axes, arg.timed, e.span, fn=fn, over=over, arg=arg, eps=eps)
 
+    def _index(self, e: ast.Call) -> Value:
+        match e.arguments:
+            case (ast.Name(name=axis, span=span),) if not e.brackets:
+                return Index((self.scope.axis(ast.Ident(axis, span=span)),), span=e.span)
+            case _:
+                raise self.scope.fault("R0510", "`index` is written `index(K)`", e.span, "it takes one axis")
+
     def _select(self, e: ast.Call) -> Value:
         check_options(e, (), self.scope)
         if len(e.brackets) != 1:
             raise self.scope.fault("R0501", f"`{e.function}` is written `{e.function}[K](..)`", e.function_span)
         axis = self.scope.axis(e.brackets[0])
-        if e.function == "index":
-            return Index((axis,), span=e.span)
         place = e.arguments[-1] if e.function == "at" and e.arguments else None
         arg = self._argument(replace(e, arguments=e.arguments[:-1]) if place is not None else e)
         self._axes_of(e, arg)
@@ -245,6 +252,9 @@ class Typing:
                 return self._axes_of(e, arg), arg.axes
             case Brackets.WIDTH:
                 width = e.brackets[0] if len(e.brackets) == 1 else None
+                if isinstance(width, ast.Ident) and width.name in self.scope.consts:
+                    self.scope.used.add(width.name)
+                    return (width.name,), arg.axes
                 if not isinstance(width, ast.Number) or width.value < 1:
                     raise self.scope.fault(
                         "R0503",

@@ -38,7 +38,7 @@ class CausalConv(nn.Module):
 
 
 def build(site: Site) -> nn.Module:
-    width = int(site.brackets[0])
+    width = site.bracket()
     module = CausalConv(site.path, site.width(site.arg_axes), width, site.flag("bias", False), site.word("act"))
     values = {**site.values, "fan_in": float(width), "fan_out": float(width)}
     if (written := site.expression("weight")) is not None:

@@ -77,16 +77,25 @@ class Site:
         option = self.options.get(name)
         return None if option is None or isinstance(option, bool | str) else option
 
+    def bracket(self) -> int:
+        """The number in brackets, written out or as a const's name."""
+        written = self.brackets[0]
+        return whole(float(written) if written.isdigit() else self.values[written], f"the width of `{self.path}`")
+
     def number(self, name: str, default: float) -> float:
         written = self.expression(name)
         return default if written is None else float(evaluate(written, self.values))
 
     def count(self, name: str) -> int:
         """A whole number of at least 1."""
-        number = self.number(name, math.nan)
-        if number != number or number < 1 or number != int(number):
-            raise CallError("R0515", f"`{name}` of `{self.path}` must be a whole number from 1, not {number:g}")
-        return int(number)
+        return whole(self.number(name, math.nan), f"`{name}` of `{self.path}`")
+
+
+def whole(number: float, what: str) -> int:
+    """A number that must be a count."""
+    if not number >= 1 or number != int(number):
+        raise CallError("R0515", f"{what} must be a whole number from 1, not {number:g}")
+    return int(number)
 
 
 Builder = Callable[[Site], nn.Module]
