@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from .tools.messages import fail, plain_errors, spec_path
+from .tools.messages import fail, plain_errors, print_markdown, spec_path
 from .tools.settings import parse_settings
 
 
@@ -72,19 +72,21 @@ def explain(
     heads: Heads = 4,
 ) -> None:
     """Say what the compiler found in a spec and chose for it, or what a message's code means."""
-    from .tools import explain as tool
-
     if _CODE.fullmatch(what):
-        print(tool.explain_code(what.upper()))
+        from .codes import explanation
+
+        print_markdown(explanation(what.upper()))
         return
-    spec = tool.load(spec_path(what))
-    sizes = parse_settings(settings)
+    from .pipeline import load
+    from .tools.explain import explain_latex, explain_spec, explain_stage
+
+    spec, sizes = load(spec_path(what)), parse_settings(settings)
     if stage is not None:
-        print(tool.explain_stage(spec, stage.value, heads, sizes))
+        print(explain_stage(spec, stage.value, heads, sizes))
     elif latex:
-        print(tool.explain_latex(spec, heads, sizes))
+        print(explain_latex(spec, sizes))
     else:
-        print(tool.explain_spec(spec, heads, sizes))
+        print(explain_spec(spec, heads, sizes))
 
 
 @app.command("list")

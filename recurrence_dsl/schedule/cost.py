@@ -14,8 +14,8 @@ from .plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """For one token of one head. `moved` are bytes between a call's tensors and the kernel: every input and output once,
-    and the states that the plan keeps; `least` are the inputs and outputs alone."""
+    """For one token of one head. `least` are the bytes of a call's inputs and outputs, each moved once; `moved` adds the
+    states that the plan keeps."""
 
     flops: float
     moved: float
@@ -78,9 +78,7 @@ class _Counter:
                 | Op.FIRST | Op.LAST | Op.PLACE_FIRST | Op.PLACE_LAST
             ):  # fmt: skip
                 return 0.0
-            case (
-                Op.INPUT | Op.PARAM | Op.STATE | Op.COTANGENT | Op.NUMBER | Op.SIZE | Op.HEAD_INDEX | Op.HEAD_COUNT
-            ):
+            case Op.INPUT | Op.PARAM | Op.STATE | Op.COTANGENT | Op.NUMBER | Op.SIZE | Op.HEAD_INDEX | Op.HEAD_COUNT:
                 return 0.0
             case _:
                 assert_never(v.op)

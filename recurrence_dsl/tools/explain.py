@@ -1,14 +1,116 @@
-"""What `recurrence explain` prints: the summary of a spec, one stage's result, or a code's meaning."""
+"""What `recurrence explain` prints of a spec: its summary, or one stage's result."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
 
 from ..check.spec import Spec
+from ..diagnostics import CallError
+from ..maths.recurrence import Recurrence
+from ..pipeline import Compiled, derive, emitted, lifted
+from ..program.lower import Known
+from ..rendering import render_all
+from ..schedule.cost import costs
+from ..syntax import parse, print_ast
+from .canonical import canonical_latex, canonical_text
+from .program_text import program_text
+from .trace_text import trace_text
+from .typed_spec import typed_spec_text
+
+Settings = Mapping[str, float]
+
+USUAL_SIZE = 64
+"""The size of an axis for which neither the spec nor the caller has one."""
 
 
-def load(path: Path) -> Spec:
-    """The checked spec of a file. Raises `SpecError`."""
-    from ..pipeline import load as load_spec
+def explain_spec(spec: Spec, heads: int = 4, settings: Settings | None = None) -> str:
+    """Class, proven decay range, canonical equations, the chosen form and why, and the cost of a token.
 
-    return load_spec(path)
+    `settings` gives axes their sizes (others have the spec's default or 64) and consts their values.
+    """
+    recurrence = _lifted(spec, settings or {})
+    compiled, sizes = _compiled(recurrence, heads, settings or {})
+    title = f"{spec.name}\n{spec.doc}" if spec.doc else spec.name
+    parts = [title, canonical_text(recurrence), _form(compiled), _cost(compiled, sizes)]
+    if spec.warnings:
+        parts.append(render_all(spec.warnings))
+    return "\n\n".join(parts)
+
+
+def explain_latex(spec: Spec, settings: Settings | None = None) -> str:
+    """The canonical equations as LaTeX."""
+    return canonical_latex(_lifted(spec, settings or {}))
+
+
+def explain_stage(spec: Spec, stage: str, heads: int = 4, settings: Settings | None = None) -> str:
+    """What one stage made of a spec: parse, check, lift, derive, schedule, emit or interpreter."""
+    match stage:
+        case "parse":
+            tree, _ = parse(spec.source)
+            assert tree is not None, "a checked spec has been parsed"
+            return print_ast(tree).rstrip("\n")
+        case "check":
+            return typed_spec_text(spec)
+        case "interpreter":
+            return trace_text(spec)
+    recurrence = _lifted(spec, settings or {})
+    if stage == "lift":
+        return canonical_text(recurrence)
+    compiled, sizes = _compiled(recurrence, heads, settings or {})
+    match stage:
+        case "derive":
+            return _programs(compiled)
+        case "schedule":
+            return f"{_form(compiled)}\n\n{_cost(compiled, sizes)}"
+        case "emit":
+            return emitted(compiled, sizes, heads).rstrip("\n")
+        case _:
+            raise ValueError(f"no stage {stage!r}")
+
+
+def _lifted(spec: Spec, settings: Settings) -> Recurrence:
+    known = tuple(d.name for d in (*spec.dims, *spec.consts))
+    for name in settings:
+        if name not in known:
+            raise CallError(
+                "R0402", f"`{name}` is neither an axis nor a const of the spec", f"it has {', '.join(known)}"
+            )
+    consts = {c.name for c in spec.consts}
+    return lifted(spec, {name: value for name, value in settings.items() if name in consts})
+
+
+def _compiled(recurrence: Recurrence, heads: int, settings: Settings) -> tuple[Compiled, dict[str, int]]:
+    sizes = {d.name: int(settings.get(d.name, d.default or USUAL_SIZE)) for d in recurrence.spec.dims}
+    form = "chunk" if recurrence.chunked else "recurrent"
+    return derive(recurrence, Known(sizes, heads), form, None), sizes
+
+
+def _form(compiled: Compiled) -> str:
+    plan, reason = compiled.plan, compiled.recurrence.reason
+    if plan.form == "recurrent":
+        return f"form: recurrent, because {reason}; every {plan.stride}th state is kept for the backward"
+    return f"form: chunk, {plan.block} tokens at a time, because {reason}"
+
+
+def _programs(compiled: Compiled) -> str:
+    programs = compiled.programs
+    block = "one token" if programs.body is programs.step else "a chunk"
+    texts = [
+        program_text(programs.body, f"{block}, forward"),
+        program_text(programs.backward, f"{block}, backward"),
+    ]
+    if programs.body is not programs.step:
+        texts.append(program_text(programs.step, "one step"))
+    return "\n\n".join(texts)
+
+
+def _cost(compiled: Compiled, sizes: Mapping[str, int]) -> str:
+    p = compiled.programs
+    forward, backward = costs(compiled.recurrence.spec, p.body, p.backward, compiled.plan, sizes)
+    shown = ", ".join(f"{name} = {size}" for name, size in sizes.items())
+    rows = [("", "FLOPs", "bytes", "least")]
+    for name, cost in (("forward", forward), ("backward", backward)):
+        rows.append((name, f"{cost.flops:,.0f}", f"{cost.moved:,.0f}", f"{cost.least:,.0f}"))
+    table = [f"  {a:<8}  {b:>9}  {c:>7}  {d:>7}" for a, b, c, d in rows]
+    title = f"cost of a token and head in float32 with {shown} (least: inputs and outputs once)"
+    return "\n".join([title, *table])

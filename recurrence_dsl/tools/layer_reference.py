@@ -7,8 +7,8 @@ from ..layers.modules.signature import Brackets, LayerFunction
 
 _HEAD = """# Layer functions
 
-The learned maps of a [layer block](language.md#the-layer-block). Each is a torch module with the keys that are listed; the
-modules of a line stand under the line's name. An initialiser is written as for a [param](language.md#param), with
+The learned maps of a [layer block](language.md#the-layer-block). Each is a torch module with the keys that are listed;
+the modules of a line stand under the line's name. An initialiser is written as for a [param](language.md#param), with
 `fan_in` and `fan_out`, the widths that a matrix joins, and `orthogonal(gain)`. This page is generated: `make golden`
 writes it from the functions themselves.
 """

@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 import errno
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import typer
 
-from ..diagnostics import CallError, SpecError
+from ..diagnostics import CallError, Diagnostic, SpecError
 from ..resources import find_spec, shipped_specs
 
 
@@ -27,7 +27,8 @@ def plain_errors() -> Iterator[None]:
     try:
         yield
     except SpecError as error:
-        raise fail(rendered(error)) from None
+        print_findings(error.diagnostics)
+        raise typer.Exit(1) from None
     except CallError as error:
         raise fail(str(error)) from None
     except OSError as error:
@@ -36,11 +37,22 @@ def plain_errors() -> Iterator[None]:
         raise fail(f"error: {error.filename}: {error.strerror}") from None
 
 
-def rendered(error: SpecError) -> str:
-    """Every finding of a spec with its source lines."""
-    from ..rendering import render_all
+def print_findings(findings: Iterable[Diagnostic]) -> None:
+    """Diagnostics with their source lines on standard error, in colour where that is a terminal."""
+    from rich.console import Console
 
-    return render_all(error.diagnostics)
+    from ..rendering import render_rich
+
+    Console(stderr=True, highlight=False, soft_wrap=True).print(render_rich(findings))
+
+
+def print_markdown(text: str) -> None:
+    """Markdown, laid out on a terminal and as it is elsewhere."""
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    console = Console()
+    console.print(Markdown(text)) if console.is_terminal else print(text.rstrip("\n"))
 
 
 def spec_path(name: str) -> Path:
