@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from ..check.spec import Let, Spec, State
 from ..diagnostics import Diagnostic, Label, Severity
-from ..expr import Expr, Kind, Prev
+from ..expr import Expr
 from .affine import Affine, Collector, NotAffine, Reads
 from .algebra import Algebra
 from .constants import with_consts
-from .dependence import Dependence, mentioned
+from .dependence import Dependence
 from .forms import Chooser, Update, take_apart
 from .logs import Logs
 from .ranges import Ranges
@@ -40,10 +40,10 @@ class _Lift:
                 self._check_promise(let)
         updates = [u for s in self.spec.states if (u := self._update(s)) is not None]
         free = self._collector(frozenset())
-        values = self._demanded(free)
+        values = self._lifted_values(free)
         if any(d.severity is Severity.ERROR for d in self.found):
             return None, tuple(self.found)
-        lets = {n: e for n, e in values.items()} | {n: e for n, e in self.values.items() if n not in values}
+        lets = self.values | values
         chooser = Chooser(self.algebra, self.ranges, Logs(self.algebra, self.ranges, self.values), lets, self.reads)
         forms = tuple(chooser.choose(u, self._coupling(u.state)) for u in updates)
         self._warn(forms)
@@ -88,28 +88,20 @@ class _Lift:
         others = sorted(self.graph.coupled(state.name) - {state.name})
         return f"it is coupled with {', '.join(f'`{o}`' for o in others)} through time" if others else ""
 
-    def _demanded(self, free: Collector) -> dict[str, Expr]:
-        """Outputs, what they and the updates name, and what is read at [t-1], over reads."""
-        todo = [o.name for o in self.spec.outputs] + [c.name for c in self.spec.carried if c.name in self.values]
-        todo += [n for s in self.spec.states for n in self._named(s.update)]
+    def _lifted_values(self, free: Collector) -> dict[str, Expr]:
+        """Lets and outputs over reads. A let that is a multiple of a state is looked through where it is used."""
+        outputs = {o.name for o in self.spec.outputs}
         done: dict[str, Expr] = {}
-        while todo:
-            name = todo.pop()
-            if name in done:
-                continue
+        for name in (n for n in self.spec.order if n in self.values):
             form = free.of(self.values[name])
-            if form.constant or name in {o.name for o in self.spec.outputs} or self._carried(name):
+            if form.constant:
+                done[name] = form.const
+            elif name in outputs or self._carried(name):
                 done[name] = free.plain(form, self.values[name].span)
-                todo += self._named(done[name])
-            else:
-                todo += self._named(self.values[name])
-        return {n: done[n] for n in self.spec.order if n in done}
+        return done
 
     def _carried(self, name: str) -> bool:
         return any(c.name == name for c in self.spec.carried)
-
-    def _named(self, e: Expr) -> list[str]:
-        return [n for n, kind, _ in sorted(mentioned(e), key=str) if kind in (Kind.LET, Kind.OUTPUT)]
 
     # --- findings ---
 
@@ -164,6 +156,3 @@ def _not_affine(spec: Spec, state: State, e: NotAffine) -> Diagnostic:
         "functions of the state belong in an output, or in another state that this one does not depend on",
         source=spec.source,
     )
-
-
-__all__ = ["Prev", "lift"]
