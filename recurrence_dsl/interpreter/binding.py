@@ -9,6 +9,9 @@ from ..check.spec import Declared, Input, Spec, expression
 from ..diagnostics import CallError
 from ..expr import Expr, Renamed, walk
 
+CODES = {"input": "R0406", "param": "R0406", "state": "R0408", "const": "R0401", "axis": "R0401"}
+"""Which error it is that a name of this kind is missing or unknown."""
+
 Shapes = Mapping[str, tuple[int, ...]]
 
 
@@ -96,13 +99,13 @@ class _Sizes:
     def match(self, what: str, layout: tuple[str, ...], shape: tuple[int, ...]) -> None:
         if len(layout) != len(shape):
             raise CallError(
-                "R0703", f"{what} has {len(shape)} axes, [{', '.join(map(str, shape))}]; it needs [{', '.join(layout)}]"
+                "R0403", f"{what} has {len(shape)} axes, [{', '.join(map(str, shape))}]; it needs [{', '.join(layout)}]"
             )
         for name, size in zip(layout, shape, strict=True):
             known = self.found.setdefault(name, size)
             origin = self.origin.setdefault(name, what)
             if known != size:
-                raise CallError("R0703", f"axis `{name}` is {size} in {what}, but {known} in {origin}")
+                raise CallError("R0403", f"axis `{name}` is {size} in {what}, but {known} in {origin}")
 
     def binding(self, spec: Spec, consts: Mapping[str, float]) -> Binding:
         self._share_renamed(spec)
@@ -113,11 +116,11 @@ class _Sizes:
         missing = [name for name in wanted if name not in self.found]
         if missing:
             raise CallError(
-                "R0701", f"no tensor fixes the size of {', '.join(missing)}", help="give it: `sizes={...}`, `heads=...`"
+                "R0401", f"no tensor fixes the size of {', '.join(missing)}", help="give it: `sizes={...}`, `heads=...`"
             )
         heads, groups = self.found[HEADS], self.found.get(GROUPS, 1)
         if groups <= 0 or heads % groups:
-            raise CallError("R0703", f"{heads} heads cannot be shared out over {groups} groups")
+            raise CallError("R0403", f"{heads} heads cannot be shared out over {groups} groups")
         values = {const.name: float(consts.get(const.name, const.value)) for const in spec.consts}
         sizes = {dim.name: self.found[dim.name] for dim in spec.dims}
         return Binding(self.found[BATCH], self.found[TIME], heads, groups, sizes, values)
@@ -134,7 +137,7 @@ class _Sizes:
 def _expect_names(what: str, given: Mapping[str, object], known: tuple[str, ...], *, required: bool) -> None:
     for name in given:
         if name not in known:
-            raise CallError("R0702", f"the spec has no {what} `{name}`", help=f"it has: {', '.join(known) or 'none'}")
+            raise CallError(CODES[what], f"the spec has no {what} `{name}`", help=f"it has: {', '.join(known) or 'none'}")
     missing = [name for name in known if name not in given] if required else []
     if missing:
-        raise CallError("R0701", f"{what} {', '.join(f'`{name}`' for name in missing)} not given")
+        raise CallError(CODES[what], f"{what} {', '.join(f'`{name}`' for name in missing)} not given")

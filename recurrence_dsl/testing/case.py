@@ -25,6 +25,11 @@ class Gates(Enum):
     SHUT = -1e4
     MIXED = "mixed"
 
+    @property
+    def depth(self) -> float:
+        """The largest magnitude of one token's log-decay, roughly: heads and channels differ by a small factor."""
+        return 4 * abs(self.value) if isinstance(self.value, float) else 4e4 if self is Gates.MIXED else 40.0
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -59,4 +64,3 @@ def case_for(spec: Spec, *, size: int = 4, **options: Any) -> Case:
     """A case with the same `size` for every axis of the spec; `sizes={...}` overrides those that it has."""
     given = {representative(axis, spec): n for axis, n in options.pop("sizes", {}).items()}
     return Case(sizes=tuple((d.name, given.get(representative(d.name, spec), size)) for d in spec.dims), **options)
-

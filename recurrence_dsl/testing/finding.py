@@ -30,6 +30,11 @@ def always(spec: Spec) -> bool:
     return True
 
 
+def as_it_is(spec: Spec, case: Case) -> Case:
+    """The property is meant for every case."""
+    return case
+
+
 @dataclass(frozen=True, slots=True)
 class Property:
     """A named statement about every compiled mixer.
@@ -42,9 +47,9 @@ class Property:
     says: str
     check: Callable[[Spec, Case], Error]
     applies: Callable[[Spec], bool] = always
-    restrict: Callable[[Case], Case] = lambda case: case
+    restrict: Callable[[Spec, Case], Case] = as_it_is
 
     def __call__(self, spec: Spec, case: Case) -> Finding:
-        case = self.restrict(case)
+        case = self.restrict(spec, case)
         error = self.check(spec, case)
         return Finding(self.name, case, error.absolute, error.units, error.name)

@@ -48,7 +48,9 @@ def compare(
     perturbation of the inputs: no algorithm can be asked for more than its rounded inputs determine. `moved()` gives
     the reference's change for a unit relative perturbation. Where the reference is not finite, nothing is asked.
     """
-    allowed = tolerance(dtype or case.torch_dtype, case.length, max((size for _, size in case.sizes), default=1))
+    got = {name: tensor.detach() for name, tensor in got.items()}
+    terms = max((size for _, size in case.sizes), default=1)
+    allowed = tolerance(dtype or case.torch_dtype, case.length, terms, case.gates.depth * case.length)
     scales = {name: max(_size(want[name]), (floors or {}).get(name, 0.0)) for name in want}
     found = [_error(name, got[name], want[name], allowed * scales[name]) for name in want]
     if moved is None or worst(found).units <= 1:

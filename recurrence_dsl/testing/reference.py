@@ -55,13 +55,13 @@ def weights(spec: Spec, case: Case) -> dict[str, Tensor]:
 
 def values_moved(spec: Spec, case: Case) -> dict[str, Tensor]:
     """How far the results move for a unit relative perturbation of everything that goes in."""
-    moved = results(spec, _nudged(draw_inputs(spec, case), case), case)
+    moved = results(spec, nudged(draw_inputs(spec, case), case), case)
     return {name: (moved[name] - still) / NUDGE for name, still in values(spec, case).items()}
 
 
 def slopes_moved(spec: Spec, case: Case) -> dict[str, Tensor]:
     """As `values_moved`, for the gradients."""
-    moved = _slopes(spec, _nudged(draw_inputs(spec, case), case), case)
+    moved = _slopes(spec, nudged(draw_inputs(spec, case), case), case)
     return {name: (moved[name] - still) / NUDGE for name, still in slopes(spec, case).items()}
 
 
@@ -97,7 +97,7 @@ def _slopes(spec: Spec, drawn: Drawn, case: Case) -> dict[str, Tensor]:
     )
 
 
-def _nudged(drawn: Drawn, case: Case) -> Drawn:
+def nudged(drawn: Drawn, case: Case) -> Drawn:
     generator = torch.Generator().manual_seed(case.seed + 2)
     moved = [
         {name: _nudge(tensor, generator) for name, tensor in group.items()}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 import recurrence_dsl as rd
 
@@ -14,12 +14,14 @@ from ..check.spec import Spec
 from ..diagnostics import CallError
 from .case import Case
 from .random_inputs import Drawn
-from .token_loop import weighted
+
+Mixer = Any
+"""A compiled module; its own type belongs to the compiler."""
 
 FORMS = ("chunk", "recurrent")
 
 
-def build(spec: Spec, case: Case, params: Mapping[str, Tensor], form: str = "auto", **options: Any) -> nn.Module:
+def build(spec: Spec, case: Case, params: Mapping[str, Tensor], form: str = "auto", **options: Any) -> Mixer:
     """Compile for the case's sizes and set the params."""
     chosen = {"chunk_size": case.chunk_size} if form != "recurrent" else {}
     mixer = rd.compile(
@@ -40,9 +42,9 @@ def build(spec: Spec, case: Case, params: Mapping[str, Tensor], form: str = "aut
     return mixer
 
 
-def forms(spec: Spec, case: Case, params: Mapping[str, Tensor]) -> dict[str, nn.Module]:
+def forms(spec: Spec, case: Case, params: Mapping[str, Tensor]) -> dict[str, Mixer]:
     """Every form that the spec has. The compiler refuses the others with a CallError."""
-    found = dict[str, nn.Module]()
+    found = dict[str, Mixer]()
     for form in FORMS:
         try:
             found[form] = build(spec, case, params, form)
@@ -52,29 +54,46 @@ def forms(spec: Spec, case: Case, params: Mapping[str, Tensor]) -> dict[str, nn.
 
 
 def run(
-    mixer: nn.Module, inputs: Mapping[str, Tensor], state: Mapping[str, Tensor] | None, **options: Any
+    mixer: Mixer, inputs: Mapping[str, Tensor], state: Mapping[str, Tensor] | None, **options: Any
 ) -> dict[str, Tensor]:
     """`output:NAME` and `state:NAME`."""
     outputs, final = mixer(**inputs, initial_state=state, return_state=True, **options)
-    return named(mixer, outputs, final)
+    return named(mixer.spec, outputs, final)
 
 
-def named(mixer: nn.Module, outputs: Any, final: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def named(spec: Spec, outputs: Any, final: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """One output comes as a tensor, several as a dict; here they always have names."""
     if not isinstance(outputs, Mapping):
-        outputs = {mixer.spec.outputs[0].name: outputs}
+        outputs = {spec.outputs[0].name: outputs}
     return {f"output:{n}": t for n, t in outputs.items()} | {f"state:{n}": t for n, t in final.items()}
 
 
-def gradients(mixer: nn.Module, drawn: Drawn, cotangents: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def gradients(
+    mixer: Mixer, drawn: Drawn, cotangents: Mapping[str, Tensor], *, keep_strides: bool = False
+) -> dict[str, Tensor]:
     """Gradients by the mixer's own backward, named as the reference names them."""
-    inputs, state = ({n: t.clone().requires_grad_() for n, t in group.items()} for group in (drawn.inputs, drawn.state))
-    results = run(mixer, inputs, state)
+    memory = torch.preserve_format if keep_strides else torch.contiguous_format
+    inputs, state = (
+        {n: t.detach().clone(memory_format=memory).requires_grad_() for n, t in group.items()}
+        for group in (drawn.inputs, drawn.state)
+    )
     leaves = {f"input:{n}": t for n, t in inputs.items()}
     leaves |= {f"param:{n}": t for n, t in mixer.named_parameters()}
     leaves |= {f"state:{n}": t for n, t in state.items()}
-    loss = weighted(results, cotangents)
-    if not loss.requires_grad:
+    return slopes(run(mixer, inputs, state), leaves, cotangents)
+
+
+def slopes(
+    results: Mapping[str, Tensor], leaves: Mapping[str, Tensor], cotangents: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """The gradient of the weighted results by each leaf; zero where nothing depends on it."""
+    pairs = [(results[name], weight) for name, weight in cotangents.items() if results[name].requires_grad]
+    if not pairs:
         return {name: torch.zeros_like(leaf) for name, leaf in leaves.items()}
-    found = torch.autograd.grad(loss, tuple(leaves.values()), materialize_grads=True)
+    found = torch.autograd.grad(
+        [result for result, _ in pairs],
+        tuple(leaves.values()),
+        [weight.to(result.dtype) for result, weight in pairs],
+        materialize_grads=True,
+    )
     return dict(zip(leaves, found, strict=True))

@@ -106,11 +106,11 @@ def _inner(left: Tensor, right: Tensor) -> Tensor:
     return (product.real if product.is_complex() else product).sum()
 
 
-def _in_double(case: Case) -> Case:
+def _in_double(spec: Spec, case: Case) -> Case:
     return replace(case, dtype="float64", gates=Gates.TYPICAL, length=min(case.length, 24))
 
 
-def _extreme(case: Case) -> Case:
+def _extreme(spec: Spec, case: Case) -> Case:
     gates = case.gates if case.gates is not Gates.TYPICAL else Gates.MIXED
     return replace(case, gates=gates)
 
