@@ -51,7 +51,8 @@ def build_layer(
     values = _values(graph, sizes, dims, layer_index)
     own = {dim.name: dims[dim.name] for dim in graph.spec.dims}
     consts = {const.name: values[const.name] for const in graph.spec.consts}
-    mixer = make_mixer(graph.spec, heads=heads, groups=groups, **own, **consts)
+    grouped = {"groups": groups} if _has_groups(graph, groups) else {}
+    mixer = make_mixer(graph.spec, heads=heads, **grouped, **own, **consts)
     lowering = Lowering(graph, dims | _plain_widths(graph), values)
     program = lowering.run()
     params = {param.name: _param(param, dims, values) for param in graph.params}
@@ -70,6 +71,14 @@ def _known(graph: LayerGraph, sizes: Mapping[str, float]) -> None:
                 f"`{name}` is neither a dim nor a const of `{graph.spec.name}`",
                 f"did you mean `{close}`?" if close else f"it has {', '.join(known)}",
             )
+
+
+def _has_groups(graph: LayerGraph, groups: int) -> bool:
+    """Whether the mixer has groups; refuses a number of groups that neither it nor the layer block uses."""
+    mixer = any(declared.per_group for declared in graph.spec.inputs)
+    if groups != 1 and not mixer and GROUPS not in graph.counts:
+        raise CallError("R0407", f"groups={groups}, but `{graph.spec.name}` has nothing per group", "leave it out")
+    return mixer
 
 
 def _whole(counts: Mapping[str, int]) -> None:

@@ -12,7 +12,7 @@ from ..syntax import ast
 from .assigned import with_assigned_inputs
 from .graph import GROUPS, HEADS, LayerConst, LayerGraph, LayerParam, Line, Value
 from .options import check_initialiser
-from .scope import Fault, Scope, shown
+from .scope import STATIC_COUNTS, Fault, Scope, shown
 from .static import is_static, names
 from .values import Typing
 
@@ -69,6 +69,7 @@ class _Checker:
             tuple(scope.consts.values()),
             tuple(scope.lines.values()),
             self.result,
+            frozenset(scope.used & {*STATIC_COUNTS}),
         )
 
     def _keep(self, fault: Fault) -> None:

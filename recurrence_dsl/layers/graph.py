@@ -154,7 +154,10 @@ class LayerConst:
 
 @dataclass(frozen=True, slots=True)
 class LayerGraph:
-    """A whole layer. `spec` is the mixer that it drives: consts that a line assigns have become inputs of it."""
+    """A whole layer. `spec` is the mixer that it drives: consts that a line assigns have become inputs of it.
+
+    `counts` are those of `heads`, `groups`, `layers` and `layer` that the block names.
+    """
 
     spec: Spec
     input: str
@@ -163,6 +166,7 @@ class LayerGraph:
     consts: tuple[LayerConst, ...]
     lines: tuple[Line, ...]
     result: Value
+    counts: frozenset[str] = frozenset()
 
     def line(self, name: str) -> Line | None:
         return next((line for line in self.lines if line.name == name), None)

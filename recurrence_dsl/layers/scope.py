@@ -84,6 +84,7 @@ class Scope:
                 notes=(f"axes here: {', '.join(self.axes)}",),
                 help=f"did you mean `{close}`?" if close else None,
             )
+        self.used.add(part.name)
         return part.name
 
     def join(self, values: Iterable[Node], span: Span) -> tuple[str, ...]:
