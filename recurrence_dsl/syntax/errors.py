@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
@@ -27,6 +28,7 @@ _WORDS = {
 _EXPRESSION = frozenset({"NAME", "NUMBER", "LPAR", "PLUS", "MINUS", "TRUE", "FALSE"})
 _OPERATORS = frozenset({"PLUS", "MINUS", "STAR", "SLASH", "POWER"})
 _BINDERS = frozenset({"PLUS", "MINUS"})
+_STATEMENT_ONLY = re.compile(r"(?:mixer|dim|input|let|decay|state|output|layer)[ \t]+[^\W\d]")
 _CLOSERS = frozenset({"$END", "COMMA", "RPAR", "RSQB"})
 
 
@@ -53,7 +55,7 @@ def syntax_error(error: UnexpectedInput, source: Source, line: Line, in_layer: b
     else:
         start = error.pos_in_stream if isinstance(error, UnexpectedCharacters) else line.end
         end = min(start + 1, line.end)
-    if start == line.start:
+    if start == line.start or (in_layer and _STATEMENT_ONLY.match(source.text, line.start)):
         return _unknown_statement(source, line, in_layer)
     if isinstance(error, UnexpectedCharacters):
         return _unknown_character(source, start)
@@ -78,7 +80,7 @@ def _unexpected(error: UnexpectedInput, source: Source, line: Line, where: Span)
 def _advice(source: Source, where: Span, expected: frozenset[str]) -> str | None:
     """A hint for the mistakes that other languages' habits bring."""
     before, here = source.text[: where.start].rstrip(" \t"), source.text[where.start :]
-    operator = expected >= _BINDERS
+    operator = "STAR" in expected
     if operator and before[-1:] not in ("", "\n") and (here[:1].isalnum() or here[:1] in ("_", "(")):
         return "a product is written with `*`"
     if where.start == where.end and not operator:
@@ -132,11 +134,11 @@ def _unknown_statement(source: Source, line: Line, in_layer: bool) -> Diagnostic
 
 
 def _statement_advice(word: str, text: str) -> str:
+    if word == "return":
+        return "`return` stands in a layer block, indented deeper than `layer`"
     near = difflib.get_close_matches(word, KEYWORDS, n=1)
     if near:
         return f"did you mean `{near[0]}`?"
-    if word == "return":
-        return "`return` stands in a layer block, indented deeper than `layer`"
     if text[len(word) :].lstrip().startswith(("=", ":", "[")) and word.isidentifier():
         return f"say what `{word}` is: `let {word} = ..`, `state {word} : [..] = ..`, `output {word} = ..`"
     return "a statement begins with one of " + ", ".join(f"`{keyword}`" for keyword in KEYWORDS[:-1])
