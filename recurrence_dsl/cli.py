@@ -107,13 +107,13 @@ def compile_spec(
     groups: Groups = 1,
 ) -> None:
     """Write a spec's compiled form as a standalone source file."""
+    from .pipeline import load
     from .tools.standalone import write_standalone
 
-    spec = spec_path(file)
+    spec = load(spec_path(file))
     if out.exists() and not out.is_dir():
         raise fail(f"error: {out} exists and is not a folder")
-    for path in write_standalone(spec, out, backend.value, heads, groups, parse_settings(settings)):
-        print(path)
+    print(write_standalone(spec, out, backend.value, heads, groups, parse_settings(settings)))
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from .plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """For one token of one head. `least` are the bytes of a call's inputs and outputs, each moved once; `moved` adds the
+    """For one token of one head. `least`: the bytes of a call's inputs and outputs, each moved once; `moved`: with the
     states that the plan keeps."""
 
     flops: float

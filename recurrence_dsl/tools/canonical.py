@@ -27,8 +27,9 @@ def canonical_text(recurrence: Recurrence) -> str:
 def state_rows(form: StateForm, update: Expr) -> Rows:
     """What is known of one state, as pairs of a heading and a text; `update` is its update as written."""
     rows: Rows = [("class", transition_class(form)), ("update", _update(form, update))]
-    rows.append(("decay", f"{spec_text(form.decay)}, proven to lie in {form.decay_range}"))
-    if form.log_decay:
+    if not _keeps_all(form):
+        rows.append(("decay", f"{spec_text(form.decay)}, proven to lie in {form.decay_range}"))
+    if form.log_decay and not _keeps_all(form):
         rows.append(("log decay", " + ".join(spec_text(g) for g in form.log_decay)))
     for i, term in enumerate(form.erases, 1):
         rows.append((f"a{i}, b{i}", f"{spec_text(term.a)}, {spec_text(term.b)}"))
@@ -61,7 +62,13 @@ def _update(form: StateForm, update: Expr) -> str:
         return f"{form.name} = {spec_text(update)}"
     over = ", ".join(form.erase_axes)
     erases = [f"a{i} * sum[{over}](b{i} * {form.name}[t-1])" for i in range(1, len(form.erases) + 1)]
-    return f"{form.name} = " + " + ".join([f"decay * {form.name}[t-1]", *erases, "write"])
+    kept = f"{form.name}[t-1]" if _keeps_all(form) else f"decay * {form.name}[t-1]"
+    return f"{form.name} = " + " + ".join([kept, *erases, "write"])
+
+
+def _keeps_all(form: StateForm) -> bool:
+    """Is the decay the number one?"""
+    return isinstance(form.decay, Number) and form.decay.value == 1
 
 
 def _titled(title: str, rows: Rows) -> str:
@@ -81,8 +88,7 @@ def canonical_latex(recurrence: Recurrence) -> str:
 def _latex_update(form: StateForm, short: dict[str, str]) -> str:
     state, before = f"{{{symbol(form.name)}}}_t", f"{{{symbol(form.name)}}}_{{t-1}}"
     over = ",".join(symbol(a) for a in form.erase_axes)
-    unit = isinstance(form.decay, Number) and form.decay.value == 1
-    terms = [before if unit else rf"{latex_factor(form.decay, short)} \, {before}"]
+    terms = [before if _keeps_all(form) else rf"{latex_factor(form.decay, short)} \, {before}"]
     for term in form.erases:
         a, b = latex_factor(term.a, short), latex_factor(term.b, short)
         terms.append(rf"{a} \sum_{{{over}}} {b} \, {before}")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..check.spec import Spec
-from ..diagnostics import CallError
-from ..maths.recurrence import Recurrence
+from ..interpreter.binding import representative
 from ..pipeline import Compiled, derive, emitted, lifted
 from ..program.lower import Known
 from ..rendering import render_all
+from ..runtime.choices import split_options
 from ..schedule.cost import costs
 from ..syntax import parse, print_ast
 from .canonical import canonical_latex, canonical_text
@@ -28,10 +28,9 @@ def explain_spec(spec: Spec, heads: int = 4, settings: Settings | None = None) -
 
     `settings` gives axes their sizes (others have the spec's default or 64) and consts their values.
     """
-    recurrence = _lifted(spec, settings or {})
-    compiled, sizes = _compiled(recurrence, heads, settings or {})
+    compiled, sizes = _compiled(spec, heads, settings or {})
     title = f"{spec.name}\n{spec.doc}" if spec.doc else spec.name
-    parts = [title, canonical_text(recurrence), _form(compiled), _cost(compiled, sizes)]
+    parts = [title, canonical_text(compiled.recurrence), _form(compiled), _cost(compiled, sizes)]
     if spec.warnings:
         parts.append(render_all(spec.warnings))
     return "\n\n".join(parts)
@@ -39,7 +38,7 @@ def explain_spec(spec: Spec, heads: int = 4, settings: Settings | None = None) -
 
 def explain_latex(spec: Spec, settings: Settings | None = None) -> str:
     """The canonical equations as LaTeX."""
-    return canonical_latex(_lifted(spec, settings or {}))
+    return canonical_latex(_compiled(spec, 1, settings or {})[0].recurrence)
 
 
 def explain_stage(spec: Spec, stage: str, heads: int = 4, settings: Settings | None = None) -> str:
@@ -53,11 +52,10 @@ def explain_stage(spec: Spec, stage: str, heads: int = 4, settings: Settings | N
             return typed_spec_text(spec)
         case "interpreter":
             return trace_text(spec)
-    recurrence = _lifted(spec, settings or {})
-    if stage == "lift":
-        return canonical_text(recurrence)
-    compiled, sizes = _compiled(recurrence, heads, settings or {})
+    compiled, sizes = _compiled(spec, heads, settings or {})
     match stage:
+        case "lift":
+            return canonical_text(compiled.recurrence)
         case "derive":
             return _programs(compiled)
         case "schedule":
@@ -68,21 +66,18 @@ def explain_stage(spec: Spec, stage: str, heads: int = 4, settings: Settings | N
             raise ValueError(f"no stage {stage!r}")
 
 
-def _lifted(spec: Spec, settings: Settings) -> Recurrence:
-    known = tuple(d.name for d in (*spec.dims, *spec.consts))
-    for name in settings:
-        if name not in known:
-            raise CallError(
-                "R0402", f"`{name}` is neither an axis nor a const of the spec", f"it has {', '.join(known)}"
-            )
-    consts = {c.name for c in spec.consts}
-    return lifted(spec, {name: value for name, value in settings.items() if name in consts})
-
-
-def _compiled(recurrence: Recurrence, heads: int, settings: Settings) -> tuple[Compiled, dict[str, int]]:
-    sizes = {d.name: int(settings.get(d.name, d.default or USUAL_SIZE)) for d in recurrence.spec.dims}
+def _compiled(spec: Spec, heads: int, settings: Settings) -> tuple[Compiled, dict[str, int]]:
+    """The programs and the plan that `compile` would make, with usual sizes where none are given."""
+    usual = {d.name: USUAL_SIZE for d in spec.dims if d.default is None and not _related(d.name, spec, settings)}
+    sizes, consts = split_options(spec, {**usual, **settings})
+    recurrence = lifted(spec, consts)
     form = "chunk" if recurrence.chunked else "recurrent"
     return derive(recurrence, Known(sizes, heads), form, None), sizes
+
+
+def _related(axis: str, spec: Spec, settings: Settings) -> bool:
+    """Has the axis, or one that is renamed to or from it, been given a size?"""
+    return any(representative(axis, spec) == representative(d.name, spec) for d in spec.dims if d.name in settings)
 
 
 def _form(compiled: Compiled) -> str:

@@ -59,7 +59,7 @@ def spec_path(name: str) -> Path:
     """The file that a command's FILE means: a path, or a shipped spec's name. Ends the command when there is none."""
     path = find_spec(name)
     if path is not None:
-        return path
+        return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
     raise fail(_no_such_spec(name))
 
 
