@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from .tools.messages import fail, plain_errors, print_markdown, spec_path
+from .tools.messages import fail, plain_errors, print_markdown
 from .tools.settings import parse_settings
 
 
@@ -80,7 +80,7 @@ def explain(
     from .pipeline import load
     from .tools.explain import explain_latex, explain_spec, explain_stage
 
-    spec, sizes = load(spec_path(what)), parse_settings(settings)
+    spec, sizes = load(what), parse_settings(settings)
     if stage is not None:
         print(explain_stage(spec, stage.value, heads, sizes))
     elif latex:
@@ -110,10 +110,50 @@ def compile_spec(
     from .pipeline import load
     from .tools.standalone import write_standalone
 
-    spec = load(spec_path(file))
+    spec = load(file)
     if out.exists() and not out.is_dir():
         raise fail(f"error: {out} exists and is not a folder")
     print(write_standalone(spec, out, backend.value, heads, groups, parse_settings(settings)))
+
+
+class TrainTask(StrEnum):
+    """What `train` trains on."""
+
+    TEXT = "text"
+    RECALL = "recall"
+
+
+@app.command()
+def train(
+    spec: Annotated[str, typer.Option(metavar="FILE", help="A .spec file with a layer block, or a shipped name.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the figures and the picture.")] = Path(
+        "out/train"
+    ),
+    task: Annotated[
+        TrainTask, typer.Option(help="The next byte of Python's standard library, or multi-query associative recall.")
+    ] = TrainTask.TEXT,
+    settings: Settings = [],  # noqa: B006 - typer copies it
+    d_model: Annotated[int, typer.Option(min=1, help="Width of the model.")] = 128,
+    layers: Annotated[int, typer.Option(min=1, help="Number of layers.")] = 4,
+    heads: Heads = 4,
+    groups: Groups = 1,
+    length: Annotated[int, typer.Option(min=2, help="Tokens in a row.")] = 256,
+    batch: Annotated[int, typer.Option(min=1, help="Rows in a step.")] = 16,
+    steps: Annotated[int, typer.Option(min=1, help="Steps at most.")] = 400,
+    minutes: Annotated[float, typer.Option(min=0, help="Minutes of training at most.")] = 2.2,
+    rate: Annotated[float, typer.Option(min=0, help="The highest learning rate.")] = 4e-3,
+    pairs: Annotated[int, typer.Option(min=1, help="Recall: key-value pairs in a row.")] = 8,
+    vocab: Annotated[int, typer.Option(min=4, help="Recall: number of different tokens.")] = 128,
+    seed: Annotated[int, typer.Option(help="Of the weights and the data's order.")] = 0,
+) -> None:
+    """Train a small model of a spec's layers; show what it generates, how fast it is, and its loss curve."""
+    from .tools.train import Task, TrainOptions
+    from .tools.train import train as run
+
+    sizes = parse_settings(settings)
+    shape = {"d_model": d_model, "layers": layers, "heads": heads, "groups": groups, "length": length, "batch": batch}
+    course = {"steps": steps, "minutes": minutes, "rate": rate, "pairs": pairs, "vocab": vocab, "seed": seed}
+    run(TrainOptions(spec=spec, out=out, task=Task(task.value), settings=sizes, **shape, **course))  # type: ignore[arg-type]
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .check import load_text
 from .check.spec import Spec
-from .diagnostics import CallError, SpecError
+from .diagnostics import SpecError
 from .emit.torch_module import Programs, torch_source
 from .maths.lift import lift
 from .maths.recurrence import Recurrence
@@ -15,18 +15,15 @@ from .program.adjoint import adjoint
 from .program.chunk import chunk_program
 from .program.lower import Known
 from .program.step import step_program
-from .resources import find_spec
+from .resources import read_spec
 from .schedule.plan import Plan, plan
 
 
 def load(path_or_text: str | Path) -> Spec:
-    """parse and check: a spec from a file, a shipped spec's name, or the text itself. Raises SpecError."""
+    """parse and check: a spec from a file, a shipped spec's name, or the text itself. Raises SpecError, CallError."""
     if isinstance(path_or_text, str) and ("\n" in path_or_text or "mixer " in path_or_text):
         return load_text(path_or_text)
-    found = find_spec(path_or_text)
-    if found is None:
-        raise CallError("R0409", f"no spec file `{path_or_text}`", "give a path, the name of a shipped spec or its text")
-    return load_text(found.read_text(), str(path_or_text))
+    return load_text(*read_spec(path_or_text))
 
 
 def lifted(spec: Spec, consts: dict[str, float] | None = None) -> Recurrence:

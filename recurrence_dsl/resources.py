@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
+
+from .diagnostics import CallError
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -36,3 +39,28 @@ def find_spec(name: str | Path) -> Path | None:
     shipped = specs() / (path.name if path.suffix == ".spec" else f"{path.name}.spec")
     bare = path.parent == Path() or path.parent == Path("specs")
     return shipped if bare and shipped.is_file() else None
+
+
+def read_spec(name: str | Path) -> tuple[str, str]:
+    """The text of a spec file or of a shipped spec, and what messages call it. Raises CallError where there is none."""
+    path = find_spec(name)
+    if path is None:
+        raise CallError("R0906", _nothing_there(Path(name)), _advice(Path(name)))
+    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    try:
+        return path.read_text(encoding="utf-8"), str(shown)
+    except UnicodeDecodeError:
+        raise CallError("R0906", f"{shown} is not a text file in UTF-8") from None
+    except OSError as error:
+        raise CallError("R0906", f"{shown} cannot be read: {error.strerror}") from None
+
+
+def _nothing_there(path: Path) -> str:
+    if path.is_dir():
+        return f"{path} is a folder, not a spec file"
+    return f"there is no file {path}, nor a shipped spec of that name"
+
+
+def _advice(path: Path) -> str:
+    near = difflib.get_close_matches(path.stem, [p.stem for p in shipped_specs()], n=1)
+    return f"did you mean `{near[0]}`?" if near else "give a path, or a name that `recurrence list` shows"

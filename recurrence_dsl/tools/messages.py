@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import errno
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import typer
 
 from ..diagnostics import CallError, Diagnostic, SpecError
-from ..resources import find_spec, shipped_specs
 
 
 def fail(message: str) -> typer.Exit:
@@ -53,22 +50,3 @@ def print_markdown(text: str) -> None:
 
     console = Console()
     console.print(Markdown(text)) if console.is_terminal else print(text.rstrip("\n"))
-
-
-def spec_path(name: str) -> Path:
-    """The file that a command's FILE means: a path, or a shipped spec's name. Ends the command when there is none."""
-    path = find_spec(name)
-    if path is not None:
-        return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-    raise fail(_no_such_spec(name))
-
-
-def _no_such_spec(name: str) -> str:
-    if Path(name).is_dir():
-        return f"error: {name} is a folder, not a spec file"
-    near = difflib.get_close_matches(Path(name).stem, [p.stem for p in shipped_specs()], n=1)
-    lines = [f"error: there is no file {name}, nor a shipped spec of that name"]
-    if near:
-        lines.append(f"  = help: did you mean `{near[0]}`?")
-    lines.append("  = help: `recurrence list` lists the shipped specs")
-    return "\n".join(lines)
