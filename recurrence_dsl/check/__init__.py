@@ -1,6 +1,8 @@
 """Ast -> Spec: the checked mixer, and one call from a text to it."""
 
-from ..diagnostics import SpecError
+from dataclasses import replace
+
+from ..diagnostics import Severity, SpecError
 from ..source import Source
 from ..syntax import parse
 from .checker import check
@@ -20,4 +22,14 @@ def load_text(text: str, name: str = "<spec>") -> Spec:
     spec, findings = check(tree)
     if spec is None:
         raise SpecError(findings)
-    return spec
+    return spec if spec.layer is None else _with_checked_layer(spec)
+
+
+def _with_checked_layer(spec: Spec) -> Spec:
+    """The spec with the warnings about its layer block. Raises SpecError for an error in the block."""
+    from ..layers.check import check_layer  # torch comes in only where a layer block is
+
+    findings = check_layer(spec)[1]
+    if any(finding.severity is Severity.ERROR for finding in findings):
+        raise SpecError((*spec.warnings, *findings))
+    return replace(spec, warnings=(*spec.warnings, *findings))

@@ -67,7 +67,7 @@ def _known(graph: LayerGraph, sizes: Mapping[str, float]) -> None:
         if name not in known:
             close = nearest(name, known)
             raise CallError(
-                "R0514",
+                "R0401",
                 f"`{name}` is neither a dim nor a const of `{graph.spec.name}`",
                 f"did you mean `{close}`?" if close else f"it has {', '.join(known)}",
             )
@@ -84,7 +84,7 @@ def _has_groups(graph: LayerGraph, groups: int) -> bool:
 def _whole(counts: Mapping[str, int]) -> None:
     for name, count in counts.items():
         if count != int(count) or count < 1:
-            raise CallError("R0514", f"`{name}` must be a whole number from 1, not {count}")
+            raise CallError("R0515", f"`{name}` must be a whole number from 1, not {count}")
 
 
 def _dims(graph: LayerGraph, sizes: Mapping[str, float]) -> dict[str, int]:
@@ -93,7 +93,7 @@ def _dims(graph: LayerGraph, sizes: Mapping[str, float]) -> dict[str, int]:
     absent = [name for name, size in found.items() if size is None]
     if absent:
         raise CallError(
-            "R0514",
+            "R0401",
             f"no size is given for {', '.join(f'`{name}`' for name in absent)}",
             f"pass {', '.join(f'{name}=64' for name in absent)}",
         )

@@ -73,7 +73,7 @@ class _Checker:
         )
 
     def _keep(self, fault: Fault) -> None:
-        if fault.finding is not None:
+        if fault.finding is not None and fault.finding not in self.findings:
             self.findings.append(fault.finding)
 
     def _header(self) -> None:
@@ -101,7 +101,10 @@ class _Checker:
                 self._const(line)
             case ast.Assignment():
                 for target in line.targets:
-                    self._assign(target, line)
+                    try:
+                        self._assign(target, line)
+                    except Fault as fault:
+                        self._keep(fault)
             case ast.Return():
                 self._return(line)
 

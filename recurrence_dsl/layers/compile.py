@@ -30,8 +30,8 @@ def compile_layer(
     are the mixer's, as in `compile`. Raises SpecError for a layer block with an error in it, CallError for sizes that
     are missing or do not fit.
     """
-    from .. import compile as compile_mixer
-    from .. import load
+    from ..pipeline import load
+    from ..runtime.compile import compile as compile_mixer
 
     checked = spec if isinstance(spec, Spec) else load(spec)
     return build_layer(

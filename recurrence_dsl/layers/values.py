@@ -90,6 +90,8 @@ class Typing:
         raise self._unknown_name(e)
 
     def _ready(self, e: ast.Name) -> None:
+        if any(name not in self.scope.assigned_later for name in self.scope.missing):
+            raise Fault()  # that an input is never assigned is said once, at the end
         if self.scope.missing:
             waiting = ", ".join(f"`{name}`" for name in self.scope.missing)
             raise self.scope.fault(

@@ -1,0 +1,202 @@
+"""`recurrence train`: from a spec to a trained model, its figures, and a picture."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from ...check.spec import Spec
+from ...diagnostics import CallError
+from ...layers import LanguageModel
+from ...pipeline import load
+from .corpus import BYTES, Corpus, standard_library
+from .generation import Generation, generate
+from .loop import Course, Rows, loss_of, optimise
+from .options import Task, TrainOptions
+from .picture import draw_losses
+from .recall import Recall, accuracy
+
+HELD_OUT_ROWS = 64
+_ROWS_AT_ONCE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class TrainReport:
+    """The figures of a run: held-out losses in nats a token; `difference` and `accuracy` where the task has them."""
+
+    mixer: str
+    task: str
+    parameters: int
+    steps: int
+    loss_before: float
+    loss_after: float
+    tokens_per_second: float
+    seconds: float
+    difference: float | None = None
+    accuracy: float | None = None
+    picture: str = ""
+
+
+def train(options: TrainOptions, console: Console | None = None) -> TrainReport:
+    """Trains a small language model of a spec's layers, prints how it went and writes it to `options.out`.
+
+    Raises SpecError or CallError for a spec, a size or a folder that does not do.
+    """
+    console = console or Console()
+    spec = load(options.spec)
+    out = folder(options.out)
+    torch.manual_seed(options.seed)
+    match options.task:
+        case Task.TEXT:
+            return _text(spec, options, out, console)
+        case Task.RECALL:
+            return _recall(spec, options, out, console)
+
+
+def _text(spec: Spec, options: TrainOptions, out: Path, console: Console) -> TrainReport:
+    corpus = standard_library()
+    model = make_model(spec, options, BYTES)
+    generator = torch.Generator().manual_seed(options.seed)
+    held_out = corpus.held_out_rows(HELD_OUT_ROWS, options.length)
+    console.print(f"{spec.name}: {_count(model):,} parameters, {corpus.name} ({len(corpus.train) / 1e6:.1f} MB)")
+    before = held_out_loss(model, *held_out)
+    course = optimise(model, lambda: corpus.rows(options.batch, options.length, generator), options, console)
+    after = held_out_loss(model, *held_out)
+    made = generate(model, _prompt(corpus), options.new_tokens, options.seed)
+    _show_text(made, console)
+    report = _report(spec, options, model, course, before, after, out, difference=made.difference)
+    _show(report, console)
+    console.print(
+        f"recurrent against chunk form on that text: logits differ by at most {made.difference:.1e} "
+        f"(the largest is {made.largest_logit:.1f})"
+    )
+    return report
+
+
+def _recall(spec: Spec, options: TrainOptions, out: Path, console: Console) -> TrainReport:
+    task = Recall(options.vocab, options.pairs, options.length)
+    model = make_model(spec, options, options.vocab)
+    generator = torch.Generator().manual_seed(options.seed)
+    held_out = task.rows(4 * HELD_OUT_ROWS, torch.Generator().manual_seed(options.seed + 1))
+    console.print(
+        f"{spec.name}: {_count(model):,} parameters, recall of {options.pairs} pairs in {options.length} tokens"
+    )
+    before = held_out_loss(model, *held_out)
+    rows: Rows = lambda: task.rows(options.batch, generator)  # noqa: E731
+    course = optimise(model, rows, options, console)
+    after = held_out_loss(model, *held_out)
+    share = recall_accuracy(model, *held_out)
+    report = _report(spec, options, model, course, before, after, out, accuracy=share)
+    _show(report, console)
+    console.print(f"recall accuracy: {share:.1%} (by chance {2 / options.vocab:.1%})")
+    return report
+
+
+def make_model(spec: Spec, options: TrainOptions, vocab: int) -> LanguageModel:
+    """The model that the options ask for; a dim without a size gets `d_model / heads`."""
+    given: dict[str, Any] = dict(options.settings)
+    sizes: dict[str, Any] = {dim.name: options.d_model // options.heads for dim in spec.dims if dim.default is None}
+    if options.d_model % options.heads and set(sizes) - set(given):
+        raise CallError(
+            "R0401",
+            f"d_model={options.d_model} does not divide into {options.heads} heads",
+            "give the sizes of the spec's dims",
+        )
+    return LanguageModel(
+        spec,
+        vocab=vocab,
+        d_model=options.d_model,
+        n_layers=options.layers,
+        heads=options.heads,
+        groups=options.groups,
+        **(sizes | given),
+    )
+
+
+@torch.no_grad()
+def held_out_loss(model: LanguageModel, tokens: Tensor, targets: Tensor) -> float:
+    """Mean loss over rows, a few at once."""
+    parts = zip(tokens.split(_ROWS_AT_ONCE), targets.split(_ROWS_AT_ONCE), strict=True)
+    losses = [loss_of(model, *part).item() for part in parts]
+    return sum(losses) / len(losses)
+
+
+@torch.no_grad()
+def recall_accuracy(model: LanguageModel, tokens: Tensor, targets: Tensor) -> float:
+    """The share of queries that the model answers."""
+    logits = torch.cat([model(part) for part in tokens.split(_ROWS_AT_ONCE)])
+    return accuracy(logits, targets)
+
+
+def _prompt(corpus: Corpus) -> Tensor:
+    """The first lines of the held-out text."""
+    return corpus.held_out[:64].long()
+
+
+def _report(
+    spec: Spec,
+    options: TrainOptions,
+    model: LanguageModel,
+    course: Course,
+    before: float,
+    after: float,
+    out: Path,
+    **figures: Any,
+) -> TrainReport:
+    """The figures, also written as JSON beside the picture."""
+    picture = out / "loss.png"
+    draw_losses(course.losses, before, after, f"{spec.name}, {options.task.value}", picture)
+    report = TrainReport(
+        spec.name,
+        options.task.value,
+        _count(model),
+        len(course.losses),
+        before,
+        after,
+        course.tokens_per_second,
+        course.seconds,
+        picture=str(picture),
+        **figures,
+    )
+    (out / "figures.json").write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
+    return report
+
+
+def _show(report: TrainReport, console: Console) -> None:
+    console.print(
+        f"held-out loss: {report.loss_before:.3f} before, {report.loss_after:.3f} after {report.steps} steps "
+        f"(nats a token)"
+    )
+    console.print(f"training speed: {report.tokens_per_second:,.0f} tokens a second, {report.seconds:.0f} s")
+    console.print(f"loss curve: {report.picture}")
+
+
+def _show_text(made: Generation, console: Console) -> None:
+    console.rule("generated, token by token, after the dimmed prompt")
+    console.print(_readable(made.prompt), style="dim", end="", markup=False, highlight=False)
+    console.print(_readable(made.text), markup=False, highlight=False)
+    console.rule()
+
+
+def _readable(text: bytes) -> str:
+    """Text for a terminal: control characters other than newlines and tabs shown as a dot."""
+    decoded = text.decode("utf-8", errors="replace")
+    return "".join(c if c.isprintable() or c in "\n\t" else "·" for c in decoded)
+
+
+def _count(model: LanguageModel) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def folder(path: Path) -> Path:
+    """An output folder, made where it is missing. Raises CallError where a file is in the way."""
+    if path.exists() and not path.is_dir():
+        raise CallError("R0905", f"{path} exists and is not a folder")
+    path.mkdir(parents=True, exist_ok=True)
+    return path
