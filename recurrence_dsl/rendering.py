@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .diagnostics import Diagnostic, Severity
-from .snippet import Marker, Snippet, snippet
+from .snippet import Marker, Snippet, shown, snippet
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -79,39 +79,39 @@ def _remainder(diagnostics: tuple[Diagnostic, ...]) -> tuple[str, ...]:
 
 def _rows(diagnostic: Diagnostic) -> Iterator[Row]:
     severity = diagnostic.severity.value
-    yield Piece(f"{severity}[{diagnostic.code}]", severity), Piece(f": {diagnostic.message}", "title")
+    yield Piece(f"{severity}[{diagnostic.code}]", severity), Piece(f": {shown(diagnostic.message)}", "title")
     width = 1
     if diagnostic.source is not None:
-        shown = snippet(diagnostic.source, diagnostic.primary, diagnostic.secondary)
-        width = shown.number_width
+        piece = snippet(diagnostic.source, diagnostic.primary, diagnostic.secondary)
+        width = piece.number_width
         line, column = diagnostic.source.position(diagnostic.primary.span.start)
         yield Piece(" " * (width + 1) + "--> ", "gutter"), Piece(f"{diagnostic.source.name}:{line}:{column}")
-        yield from _source_rows(shown, severity)
+        yield from _source_rows(piece, severity)
     for note in diagnostic.notes:
         yield from _advice_rows("note", note, width)
     if diagnostic.help is not None:
         yield from _advice_rows("help", diagnostic.help, width)
 
 
-def _source_rows(shown: Snippet, severity: str) -> Iterator[Row]:
-    blank = Piece(" " * shown.number_width + " | ", "gutter")
-    for line in shown.lines:
+def _source_rows(piece: Snippet, severity: str) -> Iterator[Row]:
+    blank = Piece(" " * piece.number_width + " | ", "gutter")
+    for line in piece.lines:
         if line.number is None:
-            yield (Piece("." * max(3, shown.number_width), "gutter"),)
+            yield (Piece("." * max(3, piece.number_width), "gutter"),)
             continue
-        yield Piece(f"{line.number:>{shown.number_width}} | ", "gutter"), Piece(line.text)
+        yield Piece(f"{line.number:>{piece.number_width}} | ", "gutter"), Piece(line.text)
         for marker in line.markers:
             yield blank, *_marker(marker, severity)
 
 
 def _marker(marker: Marker, severity: str) -> Row:
     style, sign = (severity, "^") if marker.primary else ("secondary", "-")
-    words = f" {marker.text}" if marker.text else ""
+    words = f" {shown(marker.text)}" if marker.text else ""
     return Piece(" " * marker.column), Piece(sign * marker.width + words, style)
 
 
 def _advice_rows(kind: str, text: str, width: int) -> Iterator[Row]:
-    first, *rest = text.split("\n")
+    first, *rest = (shown(line) for line in text.split("\n"))
     yield Piece(" " * width + " = ", "gutter"), Piece(f"{kind}: ", "advice"), Piece(first)
     for line in rest:
         yield (Piece(" " * (width + len(kind) + 5)), Piece(line))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from itertools import pairwise
 
 from ..diagnostics import Label
@@ -11,6 +11,9 @@ from ..source import Span
 from ..syntax import ast, operands
 from .report import Report
 from .scope import Scope
+
+MAX_PATH = 10
+"""Names of a cycle that a message shows."""
 
 Reads = Mapping[str, Mapping[str, Span]]
 """For each definition, what it reads, and where."""
@@ -34,46 +37,37 @@ def reads(scope: Scope, past: bool) -> Reads:
 
 def sort(graph: Reads) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     """Names so that each follows what it reads, and the cycles that were cut on the way (each a path, closed)."""
-    waiting = {name: set(needs) & set(graph) for name, needs in graph.items()}
+    waiting = {name: graph.keys() & needs.keys() for name, needs in graph.items()}
     readers: dict[str, list[str]] = {name: [] for name in graph}
     for name, needs in waiting.items():
         for need in needs:
             readers[need].append(name)
-    order: list[str] = []
+    order: dict[str, None] = {}
     cycles: list[tuple[str, ...]] = []
-    done: set[str] = set()
-    _release(graph, waiting, readers, done, order)
-    while len(done) < len(graph):
-        cycle = _cycle(next(name for name in graph if name not in done), waiting)
-        cycles.append(cycle)
-        for name in dict.fromkeys(cycle):
-            waiting[name].clear()
-        _release(graph, waiting, readers, done, order)
+    _release([name for name in graph if not waiting[name]], waiting, readers, order)
+    for name in graph:
+        while name not in order:
+            cycles.append(_cycle(name, waiting))
+            cut = list(dict.fromkeys(cycles[-1]))
+            for member in cut:
+                waiting[member].clear()
+            _release(cut, waiting, readers, order)
     return tuple(order), tuple(cycles)
 
 
 def _release(
-    graph: Iterable[str],
-    waiting: dict[str, set[str]],
-    readers: Mapping[str, list[str]],
-    done: set[str],
-    order: list[str],
+    ready: list[str], waiting: Mapping[str, set[str]], readers: Mapping[str, list[str]], order: dict[str, None]
 ) -> None:
-    """Move all names that wait for nothing, in the order of the file, to `order`; then those they set free."""
-    ready = [name for name in graph if name not in done and not waiting[name]]
+    """Append the names that wait for nothing to `order`, then those that they set free, and so on."""
     while ready:
-        ready.reverse()
-        following: list[str] = []
-        while ready:
-            name = ready.pop()
-            done.add(name)
-            order.append(name)
+        following: dict[str, None] = {}
+        order.update(dict.fromkeys(ready))
+        for name in ready:
             for reader in readers[name]:
-                if name in waiting[reader]:
-                    waiting[reader].discard(name)
-                    if not waiting[reader] and reader not in done:
-                        following.append(reader)
-        ready = following
+                waiting[reader].discard(name)
+                if not waiting[reader] and reader not in order:
+                    following[reader] = None
+        ready = list(following)
 
 
 def _cycle(start: str, waiting: Mapping[str, set[str]]) -> tuple[str, ...]:
@@ -84,6 +78,14 @@ def _cycle(start: str, waiting: Mapping[str, set[str]]) -> tuple[str, ...]:
         path[name] = len(path)
         name = min(waiting[name])
     return (*list(path)[path[name] :], name)
+
+
+def _path(cycle: tuple[str, ...]) -> str:
+    """`a` -> `b` -> `a`; the middle of a long one is left out."""
+    words = [f"`{name}`" for name in cycle]
+    if len(words) > MAX_PATH:
+        words = [*words[: MAX_PATH - 2], "..", words[-1]]
+    return " -> ".join(words)
 
 
 def time_order(scope: Scope, report: Report) -> tuple[tuple[str, ...], frozenset[str]]:
@@ -103,8 +105,8 @@ def _report_cycle(cycle: tuple[str, ...], graph: Reads, scope: Scope, report: Re
         advice = f"write `{state}[t-1]` for its value one step earlier"
         report.error("R0210", message, graph[first][first], "this is the value being defined", help=advice)
         return
-    path = " -> ".join(f"`{name}`" for name in cycle)
-    also = [Label(graph[name][need], f"`{name}` reads `{need}`") for name, need in pairwise(cycle[1:])]
+    path = _path(cycle)
+    also = [Label(graph[name][need], f"`{name}` reads `{need}`") for name, need in pairwise(cycle[1:MAX_PATH])]
     advice = "read one of them one step earlier, with `[t-1]`"
     label = f"`{first}` reads `{second}`"
     report.error("R0211", f"a cycle within one time step: {path}", graph[first][second], label, also=also, help=advice)
@@ -120,7 +122,7 @@ def typing_order(scope: Scope, report: Report, on_cycle: frozenset[str]) -> tupl
     order, cycles = sort(graph)
     for cycle in cycles:
         if not on_cycle.intersection(cycle):
-            span, path = graph[cycle[0]][cycle[1]], " -> ".join(f"`{name}`" for name in cycle)
+            span, path = graph[cycle[0]][cycle[1]], _path(cycle)
             kind, name = scope.symbols[cycle[0]].kind.value, cycle[0]
             report.error(
                 "R0212", f"`{name}` remembers its own past, but is a {kind}", span, f"through {path}",

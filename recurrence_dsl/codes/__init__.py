@@ -1,7 +1,7 @@
 """What each message's code means: one Markdown file a code beside this module.
 
-A file holds a title, an example that fails with the code (a `spec`, or `python` for mistakes in calls), the explanation,
-and perhaps the example mended. To add a code, add its file.
+A file holds a title, an example that fails with the code (a `spec`, or `python` for mistakes in calls; none where that
+takes an unusual machine), the explanation, and perhaps the example mended. To add a code, add its file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A code's title, its failing example with the language it is in, and the same mended (empty where there is none)."""
+    """A code's title, an example that fails with it and its language, and the example mended; empty where missing."""
 
     code: str
     title: str
@@ -43,7 +43,7 @@ def entry(code: str) -> Entry:
         raise CallError("R0902", f"there is no code `{code}`", f"did you mean `{near[0]}`?" if near else None)
     text = files(__name__).joinpath(f"{code}.md").read_text(encoding="utf-8")
     blocks = _BLOCK.findall(text)
-    language, example = blocks[0]
+    language, example = blocks[0] if blocks else ("", "")
     title = text.partition("\n")[0].removeprefix("# ")
     return Entry(code, title, language, example, blocks[1][1] if len(blocks) > 1 else "", text)
 

@@ -1,7 +1,7 @@
 """How long and how deep a spec may be. Passes behind the parser may recurse over expressions because of these."""
 
-MAX_CHARACTERS = 65_536
-"""Characters in a text: some twenty times the longest published mixer."""
+MAX_CHARACTERS = 32_768
+"""Characters in a text: some ten times the longest published mixer."""
 
 MAX_BRACKETS = 100
 """Brackets open at once."""

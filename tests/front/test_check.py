@@ -99,8 +99,7 @@ def test_a_narrower_update_is_repeated_along_the_missing_axes() -> None:
 def test_declarations() -> None:
     text = """
         mixer m
-        dim K = 4, 
-        """.replace(", \n", "\n") + """
+        dim K = 4
         dim V
         input g : [V, K] per group in (-1, 0.5]
         input z : complex

@@ -44,7 +44,10 @@ leaves = st.one_of(
 
 def deeper(inner: st.SearchStrategy[ast.Expression]) -> st.SearchStrategy[ast.Expression]:
     brackets = st.lists(st.one_of(st.builds(ast.Ident, axes), numbers), max_size=2).map(tuple)
-    arguments, options = st.lists(inner, max_size=2).map(tuple), st.lists(st.builds(ast.Option, names, inner), max_size=2)
+    arguments, options = (
+        st.lists(inner, max_size=2).map(tuple),
+        st.lists(st.builds(ast.Option, names, inner), max_size=2),
+    )
     axis = st.builds(ast.Ident, axes)
     return st.one_of(
         st.builds(ast.Unary, st.sampled_from("+-"), inner),
