@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from .tools.messages import fail, plain_errors, print_markdown
+from .tools.messages import fail, plain_errors, print_findings, print_markdown
 from .tools.settings import parse_settings
 
 
@@ -113,6 +113,7 @@ def compile_spec(
     spec = load(file)
     if out.exists() and not out.is_dir():
         raise fail(f"error: {out} exists and is not a folder")
+    print_findings(spec.warnings)
     print(write_standalone(spec, out, backend.value, heads, groups, parse_settings(settings)))
 
 

@@ -134,6 +134,12 @@ class Spec:
         found = {declared.name: declared for group in groups for declared in group}
         return found[name]
 
+    def explain(self, heads: int = 4, **settings: float) -> str:
+        """What `recurrence explain` prints: class, decay range, equations, form, cost; `settings` as in `compile`."""
+        from ..tools.explain import explain_spec
+
+        return explain_spec(self, heads, settings)
+
 
 def expression(d: Let | State | Output) -> Expr:
     """What a definition computes at time t."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from ..check.spec import Spec
 from ..interpreter.binding import representative
+from ..maths.lift import lift
 from ..pipeline import Compiled, derive, emitted, lifted
 from ..program.lower import Known
 from ..rendering import render_all
@@ -31,8 +32,9 @@ def explain_spec(spec: Spec, heads: int = 4, settings: Settings | None = None) -
     compiled, sizes = _compiled(spec, heads, settings or {})
     title = f"{spec.name}\n{spec.doc}" if spec.doc else spec.name
     parts = [title, canonical_text(compiled.recurrence), _form(compiled), _cost(compiled, sizes)]
-    if spec.warnings:
-        parts.append(render_all(spec.warnings))
+    warnings = (*spec.warnings, *lift(spec, dict(compiled.recurrence.consts))[1])
+    if warnings:
+        parts.append(render_all(warnings))
     return "\n\n".join(parts)
 
 

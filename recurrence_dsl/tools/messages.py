@@ -40,7 +40,8 @@ def print_findings(findings: Iterable[Diagnostic]) -> None:
 
     from ..rendering import render_rich
 
-    Console(stderr=True, highlight=False, soft_wrap=True).print(render_rich(findings))
+    if text := render_rich(findings):
+        Console(stderr=True, highlight=False, soft_wrap=True).print(text)
 
 
 def print_markdown(text: str) -> None:

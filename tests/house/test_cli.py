@@ -7,6 +7,7 @@ import pytest
 import torch
 from typer.testing import CliRunner, Result
 
+import recurrence_dsl as rd
 from recurrence_dsl.cli import Stage, app
 from recurrence_dsl.resources import shipped_specs
 
@@ -182,3 +183,17 @@ def test_looking_for_help_does_not_load_torch():
     program = "import sys, recurrence_dsl.cli; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True)
     assert torch.__version__
+
+
+def test_warnings_are_shown(in_a_folder):
+    growing = GOOD.replace("const  rate = 0.5", "input  rate").replace("input  q, k : [K]", "input  q, k, idle : [K]")
+    (in_a_folder / "growing.spec").write_text(growing)
+    text = recurrence("explain", "growing.spec").stdout
+    assert "warning[R0222]: the input `idle` is never used" in text
+    assert "warning[R0302]: the coefficient of `S[t-1]` cannot be proven <= 1" in text
+    assert "warning[R0222]" in recurrence("compile", "growing.spec", "-o", "made", "--set", "K=4").stderr
+
+
+def test_a_spec_explains_itself_as_the_command_line_does():
+    text = recurrence("explain", "gla", "--set", "K=16", "--heads", "2").stdout
+    assert rd.load("gla").explain(heads=2, K=16) + "\n" == text
