@@ -100,13 +100,13 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV) || \
 	  { rm -rf $(VENV); echo "Python's venv module is needed (on Debian: apt-get install python3-venv)." >&2; exit 1; }
 
-# torch comes first and alone, so that the choice of build is ours; fla-core is a test oracle of which only the plain
-# Python parts are used, hence without its dependencies.
+# torch comes first and alone, so that the choice of build is ours; the fla packages are test oracles of which only the plain
+# Python parts are used, hence without their dependencies.
 $(READY): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Setting up $(VENV) ($(TORCH)); the first time takes some minutes."
 	@$(BIN)/pip install --quiet '$(TORCH)' || \
 	  $(BIN)/pip install --quiet '$(TORCH)' --extra-index-url $(TORCH_CPU_INDEX)
 	@grep -v '^torch==' constraints.txt >$(VENV)/constraints.txt
 	@$(BIN)/pip install --quiet --constraint $(VENV)/constraints.txt --editable '.[dev]'
-	@$(BIN)/pip install --quiet --no-deps fla-core==0.6.0
+	@$(BIN)/pip install --quiet --no-deps fla-core==0.6.0 flash-linear-attention==0.6.0
 	@touch $@
