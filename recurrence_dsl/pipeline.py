@@ -59,7 +59,6 @@ def emitted(compiled: Compiled, sizes: dict[str, int], heads: int) -> str:
         "reason": compiled.recurrence.reason,
         "block": p.block,
         "stride": p.stride,
-        "variant": p.variant,
         "equations": tuple(compiled.recurrence.spec.source.text.splitlines()),
     }
     return torch_source(compiled.recurrence.spec, compiled.programs, sizes, heads, about)

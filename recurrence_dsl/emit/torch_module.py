@@ -14,6 +14,9 @@ from ..resources import templates
 from .torch_printer import TorchPrinter
 from .torch_shapes import Sizes
 
+_UNNAMED = "@unique@"
+"""Stands for the operators' name until the text is known: equal names must mean equal operators."""
+
 _HELPER_FILES = {"scores": "ladder", "apply": "ladder", "apply_t": "ladder"}
 
 
@@ -67,6 +70,7 @@ def torch_source(spec: Spec, programs: Programs, sizes: dict[str, int], heads: i
         "tables": printed.tables(),
         "functions": printed.functions(),
         "helpers": printed.helpers(),
+        "unique_name": _UNNAMED,
         "recurrent": programs.body is programs.step,
         **about,
     }
@@ -77,7 +81,8 @@ def torch_source(spec: Spec, programs: Programs, sizes: dict[str, int], heads: i
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template("module.py.jinja").render(context)
+    text = environment.get_template("module.py.jinja").render(context)
+    return text.replace(_UNNAMED, f"{spec.name}_{hashlib.sha256(text.encode()).hexdigest()[:16]}")
 
 
 def digest(spec: Spec) -> str:

@@ -145,8 +145,9 @@ class TorchPrinter:
         match prim:
             case Prim.NEG:
                 return self._negated(x)
-            case Prim.EXP if self.program.values[x].wide:
-                return f"torch.exp(({self.text(x)}).to(dtype))", 9
+            case Prim.DECAY:
+                self.helpers.add("decay")
+                return f"_decay({self.text(x)})", 9
             case Prim.SOFTPLUS:
                 return f"-torch.nn.functional.logsigmoid({self._negated(x)[0]})", 3
             case Prim.MIN | Prim.MAX:
@@ -238,8 +239,11 @@ class TorchPrinter:
                 dim, index = v.attr  # type: ignore[misc]
                 return f"{self.atom(x)}.select({self.program.values[x].dims.index(str(dim))}, {index})"
             case Op.CUMSUM:
-                return f"torch.cumsum({self.text(x)}, {row}, dtype=torch.float64)"
-            case Op.REVCUMSUM | Op.UNSHIFT | Op.PLACE_FIRST | Op.PLACE_LAST:
+                return f"torch.cumsum({self.text(x)}, {row})"
+            case Op.CUMSUM_BEFORE | Op.CUMSUM_AFTER | Op.REVCUMSUM:
+                self.helpers.add("cumsum")
+                return f"_{v.op.value}({self.text(x)}, {row})"
+            case Op.UNSHIFT | Op.PLACE_FIRST | Op.PLACE_LAST:
                 self.helpers.add(v.op.value)
                 extra = ", C" if v.op in (Op.PLACE_FIRST, Op.PLACE_LAST) else ""
                 return f"_{v.op.value}({self.text(x)}, {row}{extra})"
@@ -299,16 +303,13 @@ class TorchPrinter:
         if not v.args:
             self.helpers.add("causal")
             return f"_causal(C, {strict}, dtype, device)"
-        gx, gy = v.args
+        (g,) = v.args
         axes = [d for d in v.dims if d not in LEADING]
-        dims = tuple(d for d in v.dims if d != COL)
-        rows, columns = self.fit(gx, dims)[0], self.fit(gy, dims)[0]
+        self.helpers.update(("ladder" if axes else "pair", "decay"))
         if not axes:
-            self.helpers.add("pair")
-            return f"_pair({rows}, {columns}, {strict}, dtype)"
-        self.helpers.add("ladder")
-        flat = f".flatten(-{len(axes)})" if len(axes) > 1 else ""
-        return f"_ladder({rows}{flat}, {columns}{flat}, {strict}, dtype)"
+            return f"_pair({self.text(g)}, {strict})"
+        flat = f"{self.atom(g)}.flatten(-{len(axes)})" if len(axes) > 1 else self.text(g)
+        return f"_ladder({flat}, {strict})"
 
     def _solve(self, v: Value) -> str:
         self.helpers.add("solve")

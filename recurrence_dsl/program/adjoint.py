@@ -11,7 +11,7 @@ from typing import assert_never
 
 from .builder import Builder
 from .derivatives import pull_back
-from .ops import COL, HEAD, LEADING, LEAVES, ROW, TERM, TERM2, Op, Prim, Program, Value
+from .ops import COL, LEADING, LEAVES, ROW, TERM, TERM2, Mask, Op, Prim, Program, Value
 
 _CONSTANT = frozenset((Op.NUMBER, Op.SIZE, Op.HEAD_INDEX, Op.HEAD_COUNT))
 _KEYS = {Op.INPUT: "input", Op.PARAM: "param", Op.STATE: "state"}
@@ -24,10 +24,11 @@ class _Adjoint:
         self.at: list[int] = []
         for v in program.values:
             args = tuple(self.at[a] for a in v.args)
-            self.at.append(self.b.emit(v.op, args, v.attr, v.dims, is_complex=v.is_complex, wide=v.wide, hint=v.hint))
+            self.at.append(self.b.emit(v.op, args, v.attr, v.dims, is_complex=v.is_complex, hint=v.hint))
         self.differs = self._differs()
         self.parts: dict[int, list[int]] = {}
         self.selected: dict[int, dict[int, list[int]]] = {}
+        self.summed: dict[int, list[tuple[Op, int]]] = {}
 
     def _differs(self) -> set[int]:
         """Values through which a gradient flows to an input, parameter or state."""
@@ -57,7 +58,29 @@ class _Adjoint:
             dims = self.b.dims(v.index) - {TERM}
             columns = [self._total(chosen.get(i, [zero])) for i in range(max(chosen) + 1)]
             parts.append(self.b.stack([self.b.expand(c, dims) for c in columns], TERM))
+        parts += self._unsummed(v)
         return self._total(parts) if parts else None
+
+    def _unsummed(self, v: Value) -> list[int]:
+        """What reaches a value through sums along the rows, with a single sum from the end.
+
+        A sum up to row t passes x_t on to the rows up to t; one before t leaves row t out; one after t passes it on to
+        the rows after t, which is the total less the sum from the end.
+        """
+        b = self.b
+        total = plain = b.number(0)
+        given = [(op, b.expand(x, v.dims)) for op, x in self.summed.get(v.index, ())]
+        if not given:
+            return []
+        for op, x in given:
+            match op:
+                case Op.CUMSUM:
+                    total = b.add(total, x)
+                case Op.CUMSUM_BEFORE:
+                    total, plain = b.add(total, x), b.sub(plain, x)
+                case _:
+                    total, plain = b.sub(total, x), b.add(plain, b.sum(x, (ROW,)))
+        return [b.add(b.along(Op.REVCUMSUM, total), plain)]
 
     def _total(self, parts: list[int]) -> int:
         total = parts[0]
@@ -118,8 +141,8 @@ class _Adjoint:
                     self.give(a, b.select(g, str(v.attr), i), a)
             case Op.SELECT:
                 self.selected.setdefault(x, {}).setdefault(int(v.attr[1]), []).append(g)  # type: ignore[index]
-            case Op.CUMSUM:
-                self.cumsum(v)
+            case Op.CUMSUM | Op.CUMSUM_BEFORE | Op.CUMSUM_AFTER:
+                self.give_sum(x, v.op, g)
             case Op.SHIFT:
                 g = b.expand(g, v.dims)
                 self.give(x, b.along(Op.UNSHIFT, g), out)
@@ -147,15 +170,11 @@ class _Adjoint:
             case _:
                 assert_never(v.op)
 
-    def cumsum(self, v: Value) -> None:
-        """What reaches a sum's last row alone reaches every summand as it is; the rest is summed from the end."""
-        b = self.b
-        ends = [p for p in self.parts[v.index] if b.values[p].op is Op.PLACE_LAST]
-        rest = [p for p in self.parts[v.index] if b.values[p].op is not Op.PLACE_LAST]
-        for end in ends:
-            self.give(v.args[0], b.values[end].args[0], v.index)
-        if rest:
-            self.give(v.args[0], b.along(Op.REVCUMSUM, b.expand(self._total(rest), v.dims)), v.index)
+    def give_sum(self, target: int, op: Op, part: int) -> None:
+        """A contribution to `target` through a sum along its rows."""
+        if target in self.differs:
+            extra = self.b.dims(part) - self.b.dims(target)
+            self.summed.setdefault(target, []).append((op, self.b.sum(part, extra)))
 
     def contract(self, v: Value, g: int) -> None:
         b = self.b
@@ -195,11 +214,11 @@ class _Adjoint:
         self.decays(pair, b.mul(g, v.index), b.mul(y, dy))
 
     def decays(self, pair: int, rows: int, columns: int) -> None:
-        """The pair's share in the gradients of the log-decays."""
-        args = self.b.values[pair].args
-        if args:
-            self._give_rows(args[0], rows)
-            self._give_rows(args[1], self.b.neg(columns))
+        """The pair's share in the gradient of the log-decay: rows see the sum up to (or before) them, columns lose it."""
+        v = self.b.values[pair]
+        for g in v.args:
+            self.give_sum(g, Op.CUMSUM if v.attr is Mask.NOW else Op.CUMSUM_BEFORE, rows)
+            self.give_sum(g, Op.CUMSUM, self.b.neg(columns))
 
     def _give_rows(self, target: int, part: int) -> None:
         if target in self.differs:
@@ -237,6 +256,3 @@ def adjoint(program: Program) -> Program:
     Results: `input:NAME`, `param:NAME`, `state:NAME`. Forward values that the gradients need are computed again.
     """
     return _Adjoint(program).run()
-
-
-__all__ = ["HEAD", "adjoint"]

@@ -16,6 +16,7 @@ _FOLD: dict[Prim, Callable[..., float | complex]] = {
     Prim.DIV: lambda x, y: x / y,
     Prim.POW: lambda x, y: x**y,
     Prim.EXP: lambda x: cmath.exp(x) if isinstance(x, complex) else math.exp(x),
+    Prim.DECAY: math.exp,
     Prim.LOG: lambda x: cmath.log(x) if isinstance(x, complex) else math.log(x),
     Prim.SQRT: lambda x: cmath.sqrt(x) if isinstance(x, complex) else math.sqrt(x),
     Prim.LOG1P: math.log1p,
@@ -32,8 +33,6 @@ _FOLD: dict[Prim, Callable[..., float | complex]] = {
     Prim.RE: lambda x: x.real,
     Prim.IM: lambda x: x.imag,
 }
-_WIDE_MAPS = (Prim.ADD, Prim.SUB, Prim.NEG)
-_SAME_SHAPE = (Op.CUMSUM, Op.REVCUMSUM, Op.UNSHIFT)
 
 
 class Builder:
@@ -54,7 +53,6 @@ class Builder:
         dims: Iterable[str] = (),
         *,
         is_complex: bool | None = None,
-        wide: bool = False,
         hint: str = "",
     ) -> int:
         ordered = order_dims(set(dims), self.axes)
@@ -62,7 +60,7 @@ class Builder:
         key = (op, tuple(args), type(attr), attr, ordered, cplx)
         if key not in self._known:
             self._known[key] = len(self.values)
-            self.values.append(Value(len(self.values), op, tuple(args), attr, ordered, cplx, wide, hint))
+            self.values.append(Value(len(self.values), op, tuple(args), attr, ordered, cplx, hint))
         return self._known[key]
 
     def program(self, name: str, outputs: Iterable[tuple[str, int]]) -> Program:
@@ -73,7 +71,7 @@ class Builder:
         """Gives a value a name for readers, unless it has one or is a leaf."""
         v = self.values[index]
         if not v.hint and v.op not in LEAVES:
-            self.values[index] = Value(v.index, v.op, v.args, v.attr, v.dims, v.is_complex, v.wide, hint)
+            self.values[index] = Value(v.index, v.op, v.args, v.attr, v.dims, v.is_complex, hint)
         return index
 
     def dims(self, index: int) -> frozenset[str]:
@@ -110,9 +108,8 @@ class Builder:
         if simple is not None:
             return simple
         dims = frozenset().union(*(self.dims(a) for a in args))
-        wide = prim in _WIDE_MAPS and any(self.values[a].wide for a in args)
         cplx = False if prim in (Prim.RE, Prim.IM, Prim.ABS) else None
-        return self.emit(Op.MAP, args, prim, dims, is_complex=cplx, wide=wide)
+        return self.emit(Op.MAP, args, prim, dims, is_complex=cplx)
 
     def _simplify(self, prim: Prim, args: tuple[int, ...], known: list[float | complex | None]) -> int | None:
         match prim, known:
@@ -166,6 +163,9 @@ class Builder:
     def exp(self, x: int) -> int:
         return self.map(Prim.EXP, x)
 
+    def decay(self, x: int) -> int:
+        return self.map(Prim.DECAY, x)
+
     # --- over dims ---
 
     def sum(self, x: int, over: Iterable[str]) -> int:
@@ -182,13 +182,13 @@ class Builder:
         wanted = self.dims(x) | set(dims)
         if wanted == self.dims(x):
             return x
-        return self.emit(Op.EXPAND, (x,), order_dims(wanted, self.axes), wanted, wide=self.values[x].wide)
+        return self.emit(Op.EXPAND, (x,), order_dims(wanted, self.axes), wanted)
 
     def rename(self, x: int, source: str, target: str) -> int:
         if source not in self.dims(x):
             return x
         dims = (self.dims(x) - {source}) | {target}
-        return self.emit(Op.RENAME, (x,), (source, target), dims, wide=self.values[x].wide)
+        return self.emit(Op.RENAME, (x,), (source, target), dims)
 
     def stack(self, xs: Sequence[int], dim: str) -> int:
         dims = frozenset().union(*(self.dims(x) for x in xs))
@@ -205,14 +205,13 @@ class Builder:
     # --- along ROW ---
 
     def along(self, op: Op, x: int) -> int:
-        """CUMSUM, REVCUMSUM, UNSHIFT, FIRST, LAST, PLACE_FIRST, PLACE_LAST."""
+        """The sums along ROW, UNSHIFT, FIRST, LAST, PLACE_FIRST, PLACE_LAST."""
         dims = self.dims(x)
-        wide = op is Op.CUMSUM or (op in (Op.LAST, Op.FIRST) and self.values[x].wide)
         if op in (Op.FIRST, Op.LAST):
-            return self.emit(op, (x,), None, dims - {ROW}, wide=wide) if ROW in dims else x
+            return self.emit(op, (x,), None, dims - {ROW}) if ROW in dims else x
         if op in (Op.PLACE_FIRST, Op.PLACE_LAST):
             return self.emit(op, (x,), None, dims | {ROW})
-        return self.emit(op, (self.expand(x, (ROW,)),), None, dims | {ROW}, wide=wide)
+        return self.emit(op, (self.expand(x, (ROW,)),), None, dims | {ROW})
 
     def shift(self, x: int, first: int) -> int:
         return self.emit(Op.SHIFT, (self.expand(x, (ROW,)), first), None, self.dims(x) | self.dims(first) | {ROW})
@@ -230,10 +229,11 @@ class Builder:
         dims = (self.dims(x) | self.dims(y)) - both
         return self.emit(Op.CONTRACT, (x, y), order_dims(both, self.axes), dims)
 
-    def pair(self, gx: int | None, gy: int | None, mask: Mask) -> int:
-        if gx is None or gy is None:
+    def pair(self, g: int | None, mask: Mask) -> int:
+        if g is None:
             return self.emit(Op.PAIR, (), mask, (ROW, COL), hint="causal")
-        return self.emit(Op.PAIR, (gx, gy), mask, self.dims(gx) | self.dims(gy) | {COL}, hint="D")
+        g = self.expand(g, (ROW,))
+        return self.emit(Op.PAIR, (g,), mask, self.dims(g) | {COL}, hint="D")
 
     def scores(self, x: int, y: int, pair: int, over: tuple[str, ...]) -> int:
         wanted = {ROW, *over}

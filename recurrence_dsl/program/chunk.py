@@ -17,14 +17,10 @@ MASKS = {When.NOW: Mask.NOW, When.BEFORE: Mask.BEFORE}
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side of a partition of a state's axes: the cumulative log-decay that lives there, if any."""
+    """One side of a partition of a state's axes, and the log-decay of each token that acts along it, if any."""
 
     axes: tuple[str, ...]
-    inclusive: int | None
-    exclusive: int | None
-
-    def rows(self, when: When) -> int | None:
-        return self.inclusive if when is When.NOW else self.exclusive
+    g: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +86,11 @@ class _Chunk:
         for g in parts:
             total = b.add(total, self.lower(g))
         if b.constant(total) == 0:
-            return Side(ordered, None, None)
+            return Side(ordered, None)
         if b.dims(total) & set(ordered):
             total = b.expand(total, ordered)
-        step = b.named(b.map(Prim.MAX, total, b.number(FLOOR)), f"g_{s.name}")
-        inclusive = b.named(b.along(Op.CUMSUM, step), f"G_{s.name}")
-        return Side(ordered, inclusive, b.named(b.sub(inclusive, step), f"Gp_{s.name}"))
+        step = b.map(Prim.MAX, total, b.number(FLOOR))
+        return Side(ordered, b.named(b.expand(step, (ROW,)), f"g_{s.name}"))
 
     def _belongs(self, g: Expr, s: StateForm, axes: frozenset[str], with_scalar: bool) -> bool:
         own = set(g.axes) & set(s.axes)
@@ -141,7 +136,7 @@ class _Chunk:
         writes = tuple(self._column(w.factors, e, frozenset(s.axes) - e) for w in s.writes)
         queries = [self.lower(t.b) for t in s.erases]
         rhs = [self._seen(s, q, When.BEFORE, left, right, writes) for q in queries]
-        pair = b.pair(left.exclusive, left.inclusive, Mask.BEFORE)
+        pair = b.pair(left.g, Mask.BEFORE)
         a = [[b.scores(q, self.lower(t.a), pair, left.axes) for t in s.erases] for q in queries]
         if len(queries) == 1:
             return (b.named(b.solve(b.named(a[0][0], f"A_{s.name}"), rhs[0]), f"U_{s.name}"),)
@@ -169,22 +164,26 @@ class _Chunk:
     ) -> int:
         """query . S at every token: what the chunk was handed, then what it wrote itself."""
         b = self.b
-        total = b.contract(self._decayed(query, left.rows(when)), self.carried(s.name), left.axes)
-        total = self._decayed(b.expand(total, {ROW}), right.rows(when))
-        pair = b.pair(left.rows(when), left.inclusive, MASKS[when])
+        total = b.contract(self._seen_decayed(query, left, when), self.carried(s.name), left.axes)
+        total = self._seen_decayed(b.expand(total, {ROW}), right, when)
+        pair = b.pair(left.g, MASKS[when])
         for c in columns:
             scores = b.named(b.scores(query, c.x, pair, left.axes), f"A_{s.name}")
             total = b.add(total, self._applied(scores, c.y, when, right))
         return total
 
     def _applied(self, scores: int, y: int, when: When, right: Side) -> int:
-        b, rows = self.b, right.rows(when)
-        if rows is None:
+        b = self.b
+        if right.g is None:
             return b.contract(scores, b.rename(b.expand(y, {ROW}), ROW, COL), (COL,))
-        return b.apply(scores, y, b.pair(rows, right.inclusive, MASKS[when]))
+        return b.apply(scores, y, b.pair(right.g, MASKS[when]))
 
-    def _decayed(self, x: int, g: int | None) -> int:
-        return x if g is None else self.b.mul(x, self.b.exp(g))
+    def _seen_decayed(self, x: int, side: Side, when: When) -> int:
+        """`x` times the decay from the chunk's start to each token's read."""
+        if side.g is None:
+            return x
+        op = Op.CUMSUM if when is When.NOW else Op.CUMSUM_BEFORE
+        return self.b.mul(x, self.b.decay(self.b.along(op, side.g)))
 
     def final(self, name: str) -> int:
         """What the next chunk receives."""
@@ -194,7 +193,7 @@ class _Chunk:
             return b.along(Op.LAST, self.rows(name))
         contracted = self._main(s)
         left, right = self.sides(s, contracted)
-        total = self._decayed(self._decayed(self.carried(name), self._end(left)), self._end(right))
+        total = self._through(self._through(self.carried(name), left), right)
         for c in self.columns(s, contracted):
             x, y = self._until_end(c.x, left), self._until_end(c.y, right)
             x, y = b.expand(x, {ROW, *left.axes}), b.expand(y, right.axes)
@@ -206,12 +205,13 @@ class _Chunk:
         own = [r.contracted for r in self.rec.reads if r.state == s.name]
         return frozenset(s.erase_axes or (own[0] if own else s.axes[:1]))
 
-    def _end(self, side: Side) -> int | None:
-        return None if side.inclusive is None else self.b.along(Op.LAST, side.inclusive)
+    def _through(self, x: int, side: Side) -> int:
+        """`x` times the decay of the whole chunk."""
+        return x if side.g is None else self.b.mul(x, self.b.decay(self.b.sum(side.g, (ROW,))))
 
     def _until_end(self, x: int, side: Side) -> int:
-        end = self._end(side)
-        return x if end is None or side.inclusive is None else self._decayed(x, self.b.sub(end, side.inclusive))
+        """`x` times the decay from each token to the chunk's end."""
+        return x if side.g is None else self.b.mul(x, self.b.decay(self.b.along(Op.CUMSUM_AFTER, side.g)))
 
     def program(self) -> Program:
         outputs = [(f"output:{o.name}", self.rows(o.name)) for o in self.spec.outputs]

@@ -47,7 +47,7 @@ def _one(b: Builder, prim: Prim, x: int, out: int, g: int) -> int | None:
     match prim:
         case Prim.NEG:
             return b.neg(g)
-        case Prim.EXP:
+        case Prim.EXP | Prim.DECAY:
             return b.mul(g, _conj(b, out))
         case Prim.LOG:
             return b.div(g, _conj(b, x))

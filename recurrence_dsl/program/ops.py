@@ -44,9 +44,11 @@ class Op(Enum):
     RENAME = "rename"  # attr = (from, to)
     STACK = "stack"  # a new dim `attr`, one entry an operand
     SELECT = "select"  # attr = (dim, index)
-    # along ROW
-    CUMSUM = "cumsum"  # inclusive; kept in float64 (`wide`)
-    REVCUMSUM = "revcumsum"
+    # along ROW; sums of log-decays are taken over exactly the rows that are meant, never as a difference of two sums
+    CUMSUM = "cumsum"  # rows up to and with t
+    CUMSUM_BEFORE = "cumsum_before"  # rows before t
+    CUMSUM_AFTER = "cumsum_after"  # rows after t
+    REVCUMSUM = "revcumsum"  # rows from t on
     SHIFT = "shift"  # (x, first): row t holds x[t-1], row 0 holds `first`
     UNSHIFT = "unshift"  # (x): row t holds x[t+1], the last row zero
     FIRST = "first"
@@ -55,7 +57,8 @@ class Op(Enum):
     PLACE_LAST = "place_last"  # zero rows but the last
     # matrices
     CONTRACT = "contract"  # (x, y): sum over the dims `attr` of x * y
-    PAIR = "pair"  # (Gx, Gy) or (): exp(Gx_t - Gy_s) where the Mask `attr` holds, else 0
+    PAIR = "pair"  # (g) or (): where the Mask `attr` holds, exp of the sum of g over the rows that lie between, else 0:
+    #                rows s+1 .. t for Mask.NOW, rows s+1 .. t-1 for Mask.BEFORE
     SCORES = "scores"  # (x, y, pair): A[t,s] = sum over axes `attr` of x_t y_s pair[t,s]
     APPLY = "apply"  # (A, y, pair): z_t = sum_s A[t,s] pair[t,s] y_s
     APPLY_T = "apply_t"  # (A, x, pair): z_s = sum_t A[t,s] pair[t,s] x_t, its COL named ROW again
@@ -76,6 +79,7 @@ class Prim(Enum):
     DIV = "div"
     POW = "pow"
     EXP = "exp"
+    DECAY = "decay"  # exp of a log-decay <= 0; may be cut where the precision underflows
     LOG = "log"
     LOG1P = "log1p"
     SQRT = "sqrt"
@@ -109,7 +113,6 @@ class Value:
     attr: Attr
     dims: tuple[str, ...]
     is_complex: bool = False
-    wide: bool = False  # held in float64 where the rest is float32: cumulative log-decays and their differences
     hint: str = field(default="", compare=False)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass
 
@@ -25,15 +24,13 @@ class Plan:
     form: str
     block: int
     stride: int
-    variant: str
 
 
 def plan(recurrence: Recurrence, body: Program, known: Known, form: str, chunk_size: int | None) -> Plan:
     """The plan for one form; a given chunk size is obeyed."""
     block = 1 if form == "recurrent" else chunk_size or default_chunk(recurrence, body, known)
     stride = KEPT if form == "recurrent" else 1
-    key = f"{sorted(known.sizes.items())} {known.heads} {recurrence.consts} {form}"
-    return Plan(form, block, stride, hashlib.sha256(key.encode()).hexdigest()[:8])
+    return Plan(form, block, stride)
 
 
 def default_chunk(recurrence: Recurrence, body: Program, known: Known) -> int:
