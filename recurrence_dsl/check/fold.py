@@ -1,4 +1,4 @@
-"""Compile-time numbers: the value of a const, and the bounds of a promised range."""
+"""Compile-time numbers: the value of a const."""
 
 from __future__ import annotations
 

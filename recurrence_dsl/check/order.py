@@ -123,7 +123,7 @@ def typing_order(scope: Scope, report: Report, on_cycle: frozenset[str]) -> tupl
     for cycle in cycles:
         if not on_cycle.intersection(cycle):
             span, path = graph[cycle[0]][cycle[1]], _path(cycle)
-            kind, name = scope.symbols[cycle[0]].kind.value, cycle[0]
+            kind, name = scope.symbols[cycle[0]].word, cycle[0]
             report.error(
                 "R0212", f"`{name}` remembers its own past, but is a {kind}", span, f"through {path}",
                 help=f"what is carried over time is a state: `state {name} : [..] = ..`",

@@ -9,14 +9,15 @@ from dataclasses import dataclass, field
 from ..diagnostics import Label
 from ..expr import Kind
 from ..source import Span
-from ..syntax import ast
+from ..syntax import KEYWORDS, ast
 from .report import Report
 from .spec import Dim
 
 Definition = ast.LetStatement | ast.StateStatement | ast.OutputStatement
 Declaration = ast.InputStatement | ast.ParamStatement | ast.ConstStatement | Definition
 
-_LANGUAGE = frozenset({"t", "head", "heads", "inf", "true", "false"})
+_WORDS = ("t", "head", "heads", "inf", "true", "false", "per", "group", "shared", "complex", "in")
+_LANGUAGE = frozenset({*_WORDS, *KEYWORDS})
 _CALL = frozenset({"self", "state", "initial_state", "return_state", "cu_seqlens"})
 _COMPILE = frozenset({"spec", "heads", "groups", "backend", "form", "chunk_size", "d_model", "self"})
 
@@ -31,6 +32,12 @@ class Symbol:
     statement: Declaration
     axes: tuple[str, ...] | None = None
     is_complex: bool = False
+
+    @property
+    def word(self) -> str:
+        """The statement's own word for it."""
+        is_decay = isinstance(self.statement, ast.LetStatement) and self.statement.decay
+        return "decay" if is_decay else self.kind.value
 
     @property
     def definition(self) -> ast.Expression | None:

@@ -23,8 +23,9 @@ def warn_unused(
     used = _reachable([*outputs, *_layer_names(layer)], values, inits)
     for symbol in scope.symbols.values():
         if symbol.name not in used:
-            kind = symbol.kind.value
-            report.warning("R0222", f"the {kind} `{symbol.name}` is never used", symbol.span, "no output depends on it")
+            report.warning(
+                "R0222", f"the {symbol.word} `{symbol.name}` is never used", symbol.span, "no output depends on it"
+            )
     axes = {axis for symbol in scope.symbols.values() for axis in symbol.axes or ()}
     for value in values.values():
         axes |= set(_axes(value))

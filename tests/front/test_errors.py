@@ -78,6 +78,7 @@ MISTAKES = [
     ("input  v : [V]", "input  v, K : [V]", "R0202", "K", None),
     ("input  v : [V]", "input  v : [V]\ninput  cu_seqlens", "R0203", "cu_seqlens", None),
     ("dim    K, V", "dim    K, V, heads", "R0203", "heads", None),
+    ("input  v : [V]", "input  v : [V]\nlet    state = 1", "R0203", "state", None),
     # axes
     ("input  v : [V]", "input  v : [v]", "R0204", "v", "did you mean `V`?"),
     ("sum[K](q * S)", "sum[k](q * S)", "R0204", "k", "did you mean `K`?"),
@@ -173,6 +174,7 @@ UNUSED = [
     ("input g : [K]", "the input `g` is never used"),
     ("param g", "the param `g` is never used"),
     ("const g = 1", "the const `g` is never used"),
+    ("decay g = sigmoid(q)", "the decay `g` is never used"),
     ("let g = q", "the let `g` is never used"),
     ("state g : [K] = g[t-1] + k", "the state `g` is never used"),
     ("dim G", "the axis `G` is never used"),
