@@ -164,7 +164,8 @@ class Collector:
     def _product(self, e: Apply, x: Affine, y: Affine) -> Affine:
         if self._holds(x) and self._holds(y):
             states = tuple(dict.fromkeys(t.state for t in (*x.terms, *y.terms) if t.state in self.held))
-            raise NotAffine(e.span, states, "a product of the state with itself")
+            whose = "the state with itself" if len(states) == 1 else "states that depend on each other over time"
+            raise NotAffine(e.span, states, f"a product of {whose}")
         if y.constant or self._holds(x):
             return self._scaled(x, self.plain(y, e.args[1].span))
         return self._scaled(y, self.plain(x, e.args[0].span))

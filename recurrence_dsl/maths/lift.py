@@ -152,7 +152,20 @@ def _not_affine(spec: Spec, state: State, e: NotAffine) -> Diagnostic:
         f"not affine in {', '.join(e.states)}{shown}",
         Label(e.span, e.why),
         (Label(state.span, f"in the update of `{state.name}`"),),
-        help=f"an update may scale `{state.name}[t-1]`, contract it with a vector and add terms without it; "
-        "functions of the state belong in an output, or in another state that this one does not depend on",
+        help=_joint_advice(state.name, joint) if joint else _affine_advice(state.name),
         source=spec.source,
+    )
+
+
+def _affine_advice(name: str) -> str:
+    return (
+        f"an update may scale `{name}[t-1]`, contract it with a vector and add terms without it; functions of the "
+        "state belong in an output, or in another state that this one does not depend on"
+    )
+
+
+def _joint_advice(name: str, others: list[str]) -> str:
+    return (
+        f"let only one of them depend on the other: `{name}` may be a function of `{others[0]}` in any way, "
+        f"where `{others[0]}` does not read `{name}`"
     )
