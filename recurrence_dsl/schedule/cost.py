@@ -63,7 +63,7 @@ class _Counter:
 
     def _plain(self, v: Value) -> float:
         match v.op:
-            case Op.MAP | Op.CUMSUM | Op.REVCUMSUM | Op.PAIR:
+            case Op.MAP | Op.PAIR | Op.CUMSUM | Op.CUMSUM_BEFORE | Op.CUMSUM_AFTER | Op.REVCUMSUM:
                 return self._elements(v.dims)
             case Op.SUM | Op.AMAX | Op.PEAK:
                 return self._elements(self._joint(v))

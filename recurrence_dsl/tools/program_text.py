@@ -23,12 +23,11 @@ def program_text(program: Program, title: str) -> str:
 
 
 def operation_text(v: Value) -> str:
-    """`contract[K](%3, %7)`, `map exp(%4)`; ends with the number type where it is not the working one."""
+    """`contract[K](%3, %7)`, `exp(%4)`; ends with `complex` where it is."""
     name = v.attr.value if v.op is Op.MAP and isinstance(v.attr, Prim) else v.op.value
     attribute = "" if v.op is Op.MAP or v.attr is None else f"[{_attribute(v)}]"
-    kinds = [kind for kind, holds in (("complex", v.is_complex), ("wide", v.wide)) if holds]
     arguments = f"({', '.join(f'%{i}' for i in v.args)})" if v.args else ""
-    return " ".join([f"{name}{attribute}{arguments}", *kinds])
+    return f"{name}{attribute}{arguments}{' complex' if v.is_complex else ''}"
 
 
 def _attribute(v: Value) -> str:
