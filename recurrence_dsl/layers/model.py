@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from ..check.spec import Spec
 from ..diagnostics import CallError
+from ..pipeline import load
+from .compile import compile_layer
 from .flow import State
 from .layer import Layer
 
@@ -72,8 +74,9 @@ class Block(nn.Module):
 class LanguageModel(nn.Module):
     """Tokens [B, T] -> logits [B, T, vocab]: embedding, blocks, norm, head.
 
-    `mlp` is the MLP's width as a multiple of `d_model` (0: blocks without one); `tied` uses the embedding as the head.
-    `sizes` are the spec's dims and consts, as for `compile_layer`.
+    `mlp` is the MLP's width as a multiple of `d_model` (0: blocks without one), `mlp_width` the width itself; `tied`
+    uses the embedding as the head. `sizes` are the spec's dims and consts and the mixer's options, as for
+    `compile_layer`. `config` holds these arguments: `LanguageModel(**model.config)` is a model of the same shape.
     """
 
     def __init__(
@@ -85,6 +88,7 @@ class LanguageModel(nn.Module):
         n_layers: int,
         heads: int,
         mlp: float = 8 / 3,
+        mlp_width: int | None = None,
         tied: bool = False,
         eps: float = 1e-5,
         make_layer: LayerFactory | None = None,
@@ -92,10 +96,22 @@ class LanguageModel(nn.Module):
     ) -> None:
         super().__init__()
         if make_layer is None:
-            from .compile import compile_layer as make_layer
-        width = 8 * round(mlp * d_model / 8)
+            make_layer = compile_layer
+        checked = spec if isinstance(spec, Spec) else load(spec)
+        width = 8 * round(mlp * d_model / 8) if mlp_width is None else mlp_width
+        self.config: dict[str, Any] = {
+            "spec": checked.source.text,
+            "vocab": vocab,
+            "d_model": d_model,
+            "n_layers": n_layers,
+            "heads": heads,
+            "mlp_width": width,
+            "tied": tied,
+            "eps": eps,
+            **sizes,
+        }
         layers = [
-            make_layer(spec, d_model=d_model, heads=heads, layer_index=index, layers=n_layers, **sizes)
+            make_layer(checked, d_model=d_model, heads=heads, layer_index=index, layers=n_layers, **sizes)
             for index in range(n_layers)
         ]
         self.embedding = nn.Embedding(vocab, d_model)
