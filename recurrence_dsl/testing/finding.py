@@ -14,7 +14,7 @@ from .measure import Error
 class Finding:
     """`units` is the worst error in units of the tolerance: above 1 the property does not hold."""
 
-    property: str
+    name: str
     case: Case
     absolute: float
     units: float

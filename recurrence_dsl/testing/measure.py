@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .case import Case
-from .tolerance import tolerance
+from .tolerance import tolerance, underflow
 
 Tensors = Mapping[str, Tensor]
 
@@ -38,27 +38,30 @@ def compare(
     case: Case,
     *,
     floors: Mapping[str, float] | None = None,
-    moved: Callable[[], Tensors] | None = None,
+    slack: Callable[[], Mapping[str, float]] | None = None,
     dtype: torch.dtype | None = None,
 ) -> Error:
     """The worst error over tensors of the same names.
 
     An error is measured against the largest magnitude of its reference, but not below `floors[name]`. Where that is
-    not enough and `moved` is given, it is also measured against what the reference itself moves under a relative
-    perturbation of the inputs: no algorithm can be asked for more than its rounded inputs determine. `moved()` gives
-    the reference's change for a unit relative perturbation. Where the reference is not finite, nothing is asked.
+    not enough and `slack` is given, `slack()[name]` is admitted if it is more: what the problem itself makes of rounded
+    inputs and plain arithmetic. Where the reference is not finite, nothing is asked.
     """
     got = {name: tensor.detach() for name, tensor in got.items()}
+    allowed, smallest = relative(case, dtype), underflow(dtype or case.torch_dtype)
+    scales = {name: max(largest(want[name]), (floors or {}).get(name, 0.0)) for name in want}
+    admitted = {name: allowed * scale + smallest for name, scale in scales.items()}
+    found = worst(_error(name, got[name], want[name], admitted[name]) for name in want)
+    if slack is None or found.units <= 1:
+        return found
+    more = slack()
+    return worst(_error(name, got[name], want[name], max(admitted[name], more[name])) for name in want)
+
+
+def relative(case: Case, dtype: torch.dtype | None = None) -> float:
+    """The tolerance of a case, relative to the scale of a tensor."""
     terms = max((size for _, size in case.sizes), default=1)
-    allowed = tolerance(dtype or case.torch_dtype, case.length, terms, case.gates.depth * case.length)
-    scales = {name: max(_size(want[name]), (floors or {}).get(name, 0.0)) for name in want}
-    found = [_error(name, got[name], want[name], allowed * scales[name]) for name in want]
-    if moved is None or worst(found).units <= 1:
-        return worst(found)
-    changes = moved()
-    return worst(
-        _error(name, got[name], want[name], allowed * max(scales[name], _size(changes[name]))) for name in want
-    )
+    return tolerance(dtype or case.torch_dtype, case.length, terms, case.gates.depth * case.length)
 
 
 def identical(got: Tensors, want: Tensors) -> Error:
@@ -69,14 +72,15 @@ def identical(got: Tensors, want: Tensors) -> Error:
 def _difference(name: str, got: Tensor, want: Tensor) -> Error:
     if got.shape == want.shape and torch.equal(torch.nan_to_num(got), torch.nan_to_num(want)):
         return Error(name, 0.0, 0.0)
-    absolute = _size(got.to(want.dtype) - want) if got.shape == want.shape else math.inf
+    absolute = largest(got.to(want.dtype) - want) if got.shape == want.shape else math.inf
     return Error(name, absolute, math.inf)
 
 
 def _error(name: str, got: Tensor, want: Tensor, admissible: float) -> Error:
     if got.shape != want.shape:
         return Error(f"{name}: shape {list(got.shape)} instead of {list(want.shape)}", math.inf, math.inf)
-    asked = torch.isfinite(want)
+    limit = torch.finfo(got.dtype).max / 2  # what overflows when it is stored is not asked for
+    asked = torch.isfinite(want) & (want.abs() < limit)
     difference = torch.where(asked, (got.to(want.dtype) - want).abs(), 0.0)
     if not torch.isfinite(difference).all():
         return Error(f"{name}: not finite", math.inf, math.inf)
@@ -86,7 +90,8 @@ def _error(name: str, got: Tensor, want: Tensor, admissible: float) -> Error:
     return Error(name, absolute, absolute / admissible if admissible > 0 else math.inf)
 
 
-def _size(tensor: Tensor) -> float:
+def largest(tensor: Tensor) -> float:
     """The largest finite magnitude."""
+    tensor = tensor.detach()
     magnitudes = torch.where(torch.isfinite(tensor), tensor.abs(), 0.0)
     return float(magnitudes.max()) if magnitudes.numel() else 0.0

@@ -13,11 +13,19 @@ from ..check.spec import Spec
 from ..interpreter import interpret
 from .case import Case
 from .feeds import feeds
+from .measure import largest, relative
 from .random_inputs import Drawn, cotangents, draw_inputs
-from .token_loop import gradients
+from .token_loop import gradients, token_loop
 
 NUDGE = 1e-7
 """Relative perturbation with which the reference's own sensitivity is measured, in float64."""
+
+NEGLIGIBLE = 2.0**-20
+"""A result whose values are all smaller than this part of what goes in is judged against that part: an intermediate
+that underflows in one evaluation and not in another makes such values."""
+
+PLAIN = 4.0
+"""How much worse than plain token-by-token arithmetic in the same precision a result may be."""
 
 
 def results(spec: Spec, drawn: Drawn, case: Case) -> dict[str, Tensor]:
@@ -53,19 +61,65 @@ def weights(spec: Spec, case: Case) -> dict[str, Tensor]:
     return cotangents(values(spec, case), case.seed + 1)
 
 
-def values_moved(spec: Spec, case: Case) -> dict[str, Tensor]:
-    """How far the results move for a unit relative perturbation of everything that goes in."""
-    moved = results(spec, nudged(draw_inputs(spec, case), case), case)
-    return {name: (moved[name] - still) / NUDGE for name, still in values(spec, case).items()}
+def values_slack(spec: Spec, case: Case) -> dict[str, float]:
+    """What rounded inputs and plain arithmetic make of each result: no algorithm can be asked for more.
+
+    The larger of two: the tolerance times the change for a unit relative perturbation of everything that goes in; and a
+    multiple of the error of the token loop in the precision that the mixer accumulates in.
+    """
+    drawn, exact = draw_inputs(spec, case), values(spec, case)
+    moved = results(spec, nudged(drawn, case), case)
+    plain = _loop(spec, in_single(drawn), case) if case.dtype != "float64" else exact
+    return _slack(exact, moved, plain, case)
 
 
-def slopes_moved(spec: Spec, case: Case) -> dict[str, Tensor]:
-    """As `values_moved`, for the gradients."""
-    moved = _slopes(spec, nudged(draw_inputs(spec, case), case), case)
-    return {name: (moved[name] - still) / NUDGE for name, still in slopes(spec, case).items()}
+def slopes_slack(spec: Spec, case: Case) -> dict[str, float]:
+    """As `values_slack`, for the gradients."""
+    drawn, exact = draw_inputs(spec, case), slopes(spec, case)
+    moved = _slopes(spec, nudged(drawn, case), case)
+    plain = _slopes(spec, in_single(drawn), case, torch.float32) if case.dtype != "float64" else exact
+    return _slack(exact, moved, plain, case)
 
 
-def floors(spec: Spec, case: Case) -> dict[str, float]:
+def _slack(
+    exact: Mapping[str, Tensor], moved: Mapping[str, Tensor], plain: Mapping[str, Tensor], case: Case
+) -> dict[str, float]:
+    by_input = {name: relative(case) * largest(moved[name] - still) / NUDGE for name, still in exact.items()}
+    by_rounding = {name: PLAIN * largest(plain[name].to(still.dtype) - still) for name, still in exact.items()}
+    return {name: max(by_input[name], by_rounding[name]) for name in exact}
+
+
+def _loop(spec: Spec, drawn: Drawn, case: Case) -> dict[str, Tensor]:
+    outputs, state = token_loop(
+        spec,
+        drawn.inputs,
+        drawn.params,
+        drawn.state,
+        sizes=case.size_of,
+        heads=case.heads,
+        groups=case.groups,
+        consts=dict(case.consts),
+    )
+    return {f"output:{n}": t for n, t in outputs.items()} | {f"state:{n}": t for n, t in state.items()}
+
+
+def in_single(drawn: Drawn) -> Drawn:
+    """Everything in float32."""
+    inputs, params, state = (
+        {n: t.to(torch.complex64 if t.is_complex() else torch.float32) for n, t in group.items()}
+        for group in (drawn.inputs, drawn.params, drawn.state)
+    )
+    return Drawn(inputs, params, state)
+
+
+def value_floors(spec: Spec, case: Case) -> dict[str, float]:
+    """The smallest scale against which a result is judged."""
+    drawn = draw_inputs(spec, case)
+    least = NEGLIGIBLE * max(largest(t) for group in (drawn.inputs, drawn.state) for t in group.values())
+    return dict.fromkeys(values(spec, case), least)
+
+
+def slope_floors(spec: Spec, case: Case) -> dict[str, float]:
     """The smallest scale against which a gradient is judged.
 
     A gate's gradient is a difference of what its decay multiplies after and before, so it inherits the rounding of
@@ -73,8 +127,10 @@ def floors(spec: Spec, case: Case) -> dict[str, float]:
     """
     drawn, found = draw_inputs(spec, case), slopes(spec, case)
     flow = max((_flow(drawn.inputs[name], found[f"input:{name}"]) for name in drawn.inputs), default=0.0)
+    least = NEGLIGIBLE * max(largest(weight) for weight in weights(spec, case).values())
     gates = feeds(spec).gates
-    return {name: flow for name in found if name.startswith("param:") or name.removeprefix("input:") in gates}
+    scaled = [name for name in found if name.startswith("param:") or name.removeprefix("input:") in gates]
+    return dict.fromkeys(found, least) | dict.fromkeys(scaled, max(flow, least))
 
 
 def _flow(value: Tensor, slope: Tensor) -> float:
@@ -83,7 +139,7 @@ def _flow(value: Tensor, slope: Tensor) -> float:
     return float(product.max()) if product.numel() else 0.0
 
 
-def _slopes(spec: Spec, drawn: Drawn, case: Case) -> dict[str, Tensor]:
+def _slopes(spec: Spec, drawn: Drawn, case: Case, dtype: torch.dtype = torch.float64) -> dict[str, Tensor]:
     return gradients(
         spec,
         drawn.inputs,
@@ -94,10 +150,12 @@ def _slopes(spec: Spec, drawn: Drawn, case: Case) -> dict[str, Tensor]:
         heads=case.heads,
         groups=case.groups,
         consts=dict(case.consts),
+        dtype=dtype,
     )
 
 
 def nudged(drawn: Drawn, case: Case) -> Drawn:
+    """Everything that goes in, moved by random relative amounts of about NUDGE."""
     generator = torch.Generator().manual_seed(case.seed + 2)
     moved = [
         {name: _nudge(tensor, generator) for name, tensor in group.items()}

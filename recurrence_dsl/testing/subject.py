@@ -8,10 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-import recurrence_dsl as rd
-
 from ..check.spec import Spec
 from ..diagnostics import CallError
+from ..runtime.compile import compile as compile_spec
 from .case import Case
 from .random_inputs import Drawn
 
@@ -23,16 +22,16 @@ FORMS = ("chunk", "recurrent")
 
 def build(spec: Spec, case: Case, params: Mapping[str, Tensor], form: str = "auto", **options: Any) -> Mixer:
     """Compile for the case's sizes and set the params."""
-    chosen = {"chunk_size": case.chunk_size} if form != "recurrent" else {}
-    mixer = rd.compile(
+    numbers: dict[str, Any] = dict(case.sizes) | dict(case.consts)
+    if form != "recurrent":
+        numbers["chunk_size"] = case.chunk_size
+    mixer = compile_spec(
         spec,
         heads=case.heads,
         groups=case.groups,
         backend=case.backend,
         form=form,
-        **(chosen | options),
-        **dict(case.sizes),
-        **dict(case.consts),
+        **(numbers | options),
     )
     if case.dtype == "float64":
         mixer = mixer.double()

@@ -49,15 +49,16 @@ def gradients(
     heads: int | None = None,
     groups: int | None = None,
     consts: Mapping[str, float] | None = None,
+    dtype: torch.dtype = torch.float64,
 ) -> dict[str, Tensor]:
-    """Gradient of sum(cotangent * result) by autograd through the token loop, in float64.
+    """Gradient of sum(cotangent * result) by autograd through the token loop, in `dtype`.
 
     `cotangents` maps `output:NAME` and `state:NAME` to tensors like the results; the gradients are named
     `input:NAME`, `param:NAME` and `state:NAME`.
     """
     named = {"input": inputs, "param": params, "state": initial_state}
     leaves = {
-        f"{kind}:{name}": _double(tensor).requires_grad_()
+        f"{kind}:{name}": _cast(tensor, dtype).requires_grad_()
         for kind, group in named.items()
         for name, tensor in group.items()
     }
@@ -83,5 +84,5 @@ def _inner(result: Tensor, weight: Tensor) -> Tensor:
     return (product.real if product.is_complex() else product).sum()
 
 
-def _double(tensor: Tensor) -> Tensor:
-    return tensor.detach().to(torch.complex128 if tensor.is_complex() else torch.float64).clone()
+def _cast(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    return tensor.detach().to(torch.promote_types(dtype, torch.complex64) if tensor.is_complex() else dtype).clone()

@@ -15,6 +15,13 @@ def unit_roundoff(dtype: torch.dtype) -> float:
     return torch.finfo(dtype).eps / 2
 
 
+def underflow(dtype: torch.dtype) -> float:
+    """The absolute error of storing a value that is too small for full precision."""
+    limits = torch.finfo(dtype)
+    kept = limits.smallest_normal * limits.eps  # float16 is used down to its subnormal numbers
+    return kept if dtype is torch.float16 else limits.smallest_normal
+
+
 def tolerance(dtype: torch.dtype, length: int, terms: int = 1, log_decay: float = 0.0) -> float:
     """The admissible error of one value, as a fraction of the scale of what it is computed from.
 

@@ -57,7 +57,13 @@ def directional(spec: Spec, case: Case) -> Error:
 
 def against_values(spec: Spec, case: Case, got: Mapping[str, Tensor]) -> Error:
     """Results of a case's own tensors, measured against the interpreter's."""
-    return compare(got, reference.values(spec, case), case, moved=lambda: reference.values_moved(spec, case))
+    return compare(
+        got,
+        reference.values(spec, case),
+        case,
+        floors=reference.value_floors(spec, case),
+        slack=lambda: reference.values_slack(spec, case),
+    )
 
 
 def against_slopes(spec: Spec, case: Case, got: Mapping[str, Tensor]) -> Error:
@@ -66,8 +72,8 @@ def against_slopes(spec: Spec, case: Case, got: Mapping[str, Tensor]) -> Error:
         got,
         reference.slopes(spec, case),
         case,
-        floors=reference.floors(spec, case),
-        moved=lambda: reference.slopes_moved(spec, case),
+        floors=reference.slope_floors(spec, case),
+        slack=lambda: reference.slopes_slack(spec, case),
     )
 
 

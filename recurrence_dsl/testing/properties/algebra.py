@@ -14,7 +14,7 @@ from .. import reference, subject
 from ..case import Case
 from ..degree import linear_results
 from ..finding import Property
-from ..measure import EXACT, Error, compare, worst
+from ..measure import EXACT, Error, compare, largest, relative, worst
 from ..random_inputs import Drawn, draw_inputs
 
 
@@ -60,16 +60,17 @@ def _additive(spec: Spec, case: Case, mixer: subject.Mixer, drawn: Drawn, name: 
     runs = [subject.run(mixer, {**drawn.inputs, name: value}, drawn.state) for value in (first, total - first, total)]
     parts = {key: (runs[0][key] + runs[1][key]).detach() for key in linear_results(spec)[name]}
     got = {key: runs[2][key] for key in parts}
-    largest = {key: max(_largest(run[key]) for run in runs) for key in parts}
+    sizes = {key: max(largest(run[key]) for run in runs) for key in parts}
     exact = replace(drawn, inputs={**drawn.inputs, name: total})
-    error = compare(got, parts, case, floors=largest, moved=lambda: _moved(spec, case, exact))
+    error = compare(got, parts, case, floors=sizes, slack=lambda: _slack(spec, case, exact))
     return replace(error, name=f"{error.name}, linear in {name}")
 
 
-def _moved(spec: Spec, case: Case, drawn: Drawn) -> dict[str, Tensor]:
+def _slack(spec: Spec, case: Case, drawn: Drawn) -> dict[str, float]:
+    """What a perturbation of the inputs moves, as the tolerance sees it."""
     still = reference.results(spec, drawn, case)
     nudged = reference.results(spec, reference.nudged(drawn, case), case)
-    return {name: (nudged[name] - still[name]) / reference.NUDGE for name in still}
+    return {name: relative(case) * largest(nudged[name] - still[name]) / reference.NUDGE for name in still}
 
 
 def _from_zero(drawn: Drawn) -> Drawn:
@@ -84,10 +85,6 @@ def _beyond(value: Tensor) -> float:
     low = 0.0 if value.is_complex() else float((-value).max())
     excess = max(float(value.abs().max()) - 1, low)
     return excess if excess > 4 * torch.finfo(torch.float64).eps else 0.0
-
-
-def _largest(tensor: Tensor) -> float:
-    return float(tensor.detach().abs().max()) if tensor.numel() else 0.0
 
 
 LINEARITY = Property(

@@ -72,7 +72,7 @@ def packed(spec: Spec, case: Case) -> Error:
         name: torch.cat([results[name] for results in alone], dim=1 if name.startswith("output:") else 0)
         for name in together
     }
-    return compare(together, want, case, moved=lambda: _packed_moved(spec, case, want))
+    return compare(together, want, case, slack=lambda: reference.values_slack(spec, replace(case, batch=1)))
 
 
 def steps(spec: Spec, case: Case) -> Error:
@@ -107,16 +107,6 @@ def _in_parts(
         state = {n.removeprefix("state:"): t for n, t in parts[-1].items() if n.startswith("state:")}
     outputs = [name for name in parts[0] if name.startswith("output:")]
     return parts[-1] | {name: torch.cat([part[name] for part in parts], dim=1) for name in outputs}
-
-
-def _packed_moved(spec: Spec, case: Case, want: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The sensitivity of the same tokens as one sequence stands for that of its parts."""
-    row = replace(case, batch=1)
-    sizes = {
-        name: moved.abs().max() if moved.numel() else moved.sum().abs()
-        for name, moved in reference.values_moved(spec, row).items()
-    }
-    return {name: sizes[name].expand(tensor.shape) for name, tensor in want.items()}
 
 
 def _short(spec: Spec, case: Case) -> Case:

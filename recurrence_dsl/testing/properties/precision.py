@@ -45,6 +45,7 @@ def _rounded(tensor: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def _largest(tensor: Tensor) -> float:
+    tensor = tensor.detach()
     finite = tensor[torch.isfinite(tensor)]
     if finite.numel() < tensor.numel():
         return float("inf")
