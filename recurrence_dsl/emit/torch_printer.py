@@ -28,6 +28,7 @@ _CALLS = {
     Prim.CONJ: "torch.conj",
 }
 _STATIC = frozenset((Op.PARAM, Op.NUMBER, Op.SIZE, Op.HEAD_INDEX, Op.HEAD_COUNT))
+_SUMS = {Op.CUMSUM: "upto", Op.CUMSUM_BEFORE: "before", Op.CUMSUM_AFTER: "after", Op.REVCUMSUM: "from"}
 INLINE = 68
 """A value used once and shorter than this is written where it is used."""
 
@@ -238,11 +239,9 @@ class TorchPrinter:
             case Op.SELECT:
                 dim, index = v.attr  # type: ignore[misc]
                 return f"{self.atom(x)}.select({self.program.values[x].dims.index(str(dim))}, {index})"
-            case Op.CUMSUM:
-                return f"torch.cumsum({self.text(x)}, {row})"
-            case Op.CUMSUM_BEFORE | Op.CUMSUM_AFTER | Op.REVCUMSUM:
+            case Op.CUMSUM | Op.CUMSUM_BEFORE | Op.CUMSUM_AFTER | Op.REVCUMSUM:
                 self.helpers.add("cumsum")
-                return f"_{v.op.value}({self.text(x)}, {row})"
+                return f'_summed({self.text(x)}, {row}, "{_SUMS[v.op]}")'
             case Op.UNSHIFT | Op.PLACE_FIRST | Op.PLACE_LAST:
                 self.helpers.add(v.op.value)
                 extra = ", C" if v.op in (Op.PLACE_FIRST, Op.PLACE_LAST) else ""

@@ -28,7 +28,7 @@ def _load(x, row, start, stop, heads, dtype):
     _, _, order, per_group, _, _ = row
     x = x[:, start] if RECURRENT else x[:, start:stop].transpose(1, 2)
     if per_group and x.shape[1] != heads:
-        x = x.repeat_interleave(heads // x.shape[1], 1)
+        x = x.unsqueeze(2).expand(-1, -1, heads // x.shape[1], *x.shape[2:]).flatten(1, 2)
     return _permuted(_cast(x, dtype), order, x.dim() - len(order))
 
 

@@ -35,9 +35,10 @@ class Kind(Enum):
     SUM = "sum"
     MAX = "max"
     # along ROW
-    RUNNING = "running"  # cumulative sum, its coarse part
-    RUNNING_FINE = "running_fine"  # what the coarse part leaves
-    RUNNING_BACK = "running_back"  # sums from each row to the last
+    UPTO = "upto"  # of log-decays: sums over the rows up to and with each one
+    EARLIER = "earlier"  # of log-decays: over the rows before each one
+    LATER = "later"  # of log-decays: over the rows after each one
+    FROM = "from"  # of any values: over the rows from each one on
     BEFORE = "before"  # (x, first): row t holds x[t-1]
     AFTER = "after"  # row t holds x[t+1], the last row zero
     FIRST = "first"
@@ -46,9 +47,10 @@ class Kind(Enum):
     PLACE_LAST = "place_last"
     # matrices
     DOT = "dot"  # (x, y) [.., a] [a, ..]; attr "exact" where it must not be rounded to the inputs' precision
-    SCORES = "scores"  # (x, y, gx, gy[, fine parts]), attr a Mask
-    APPLY = "apply"  # (a, y, gx, gy[, fine parts])
-    APPLY_T = "apply_t"  # (twin of a, x, gx, gy[, fine parts])
+    PAIR = "pair"  # (g) [t] -> [t, s], attr a Mask: exp of the sum of g over the rows between two tokens
+    SCORES = "scores"  # (x, y, g), attr a Mask: as the program's
+    APPLY = "apply"  # (a, y, g)
+    APPLY_T = "apply_t"  # (twin of a, x, g)
     INVERSE = "inverse"  # (I - A)^-1, A strictly lower (attr False) or strictly upper (attr True); M * M tiles
     # elementwise recurrences
     SCAN = "scan"  # (a, w): S_t = a_t S_{t-1} + w_t; attr True in reverse; complex ones take and give two tiles each

@@ -1,6 +1,6 @@
-_UNDERFLOW = {torch.float32: -87.0, torch.float64: -700.0}
+_LEAST = {torch.float32: -40.0, torch.float64: -200.0}
 
 
 def _decay(x):
-    """exp(x) for x <= 0; below the smallest normal number the exponential would be slow, and means nothing more."""
-    return torch.exp(x.clamp(min=_UNDERFLOW[x.dtype]))
+    """exp(x) for x <= 0, cut far below the precision of any sum it enters: smaller factors only make denormal numbers."""
+    return torch.exp(x.clamp(min=_LEAST[x.dtype]))

@@ -3,92 +3,118 @@
 # from the middle to t and of what happens from s to the middle, so that every level is a matrix product. All exponents
 # are sums of the log-decays that they mean: none is positive and none a difference of large sums.
 
-_SMALL = 4  # halves up to this many rows are multiplied elementwise: matrix products so small do not pay
+_TILE = 16  # small levels are summed in tiles of this many rows
+_spans = {}
+
+
+def _span(half, rows, strict, like):
+    """[tile, tile] of ones and zeros: which rows' log-decays lie between each row and the middle of its block."""
+    tile = min(rows, max(2 * half, _TILE))
+    key = half, tile, strict, like.dtype, like.device
+    if key not in _spans:
+        row = torch.arange(tile, device=like.device)
+        part = row // half
+        earlier, later = row[None, :] < row[:, None], row[None, :] > row[:, None]
+        upto = earlier if strict else ~later
+        seen = torch.where((part % 2 == 1)[:, None], upto, later)
+        _spans[key] = (seen & (part[:, None] == part[None, :])).to(like.dtype)
+    return _spans[key]
 
 
 def _ladder(g, strict):
-    """Factors for each level, [levels, .., rows, A], from g [.., C, A]; rows is C made a power of two, at least 2."""
-    n = g.shape[-2]
+    """Factors for each level, [levels, batch, rows, A], from g [.., C, A]; rows is C made a power of two, at least 2."""
+    n, channels = g.shape[-2:]
     rows = max(2, 1 << (n - 1).bit_length())
-    g = torch.nn.functional.pad(g, (0, 0, 0, rows - n)) if rows > n else g
-    before = torch.zeros_like(g) if strict else g.clone()  # in each block: from its start up to (or before) each row
-    after = torch.zeros_like(g)  # in each block: after each row up to its end
-    total, factors, half = g, g.new_empty(rows.bit_length() - 1, *g.shape), 1
+    g = _rows(g, rows).contiguous()
+    factors, half = g.new_empty(rows.bit_length() - 1, *g.shape), 1
     for level in factors:
-        early, late = _halves(level, half)
-        early.copy_(_halves(after, half)[0])
-        late.copy_(_halves(before, half)[1])
-        first, second = total[..., 0::2, :], total[..., 1::2, :]
-        _halves(before, half)[1].add_(first.unsqueeze(-2))
-        _halves(after, half)[0].add_(second.unsqueeze(-2))
-        total, half = first + second, 2 * half
-    return factors.clamp_(min=_UNDERFLOW[g.dtype]).exp_(), n, strict
+        span = _span(half, rows, strict, g)
+        tiles = g.view(-1, len(span), channels)
+        torch.bmm(span.expand(len(tiles), -1, -1), tiles, out=level.view(tiles.shape))
+        half *= 2
+    return factors.clamp_(min=_LEAST[g.dtype]).exp_(), strict
 
 
-def _halves(x, half):
-    """Views of the early and the late half of each block of 2 * half rows: [.., blocks, half, A]."""
-    blocks = x.unflatten(-2, (-1, 2, half))
-    return blocks[..., 0, :, :], blocks[..., 1, :, :]
+def _rows(x, rows):
+    """[.., C, A] as [batch, rows, A], zeros where rows are missing."""
+    n, channels = x.shape[-2:]
+    x = torch.nn.functional.pad(x, (0, 0, 0, rows - n)) if rows > n else x
+    return x.reshape(-1, rows, channels)
 
 
-def _corners(a, half):
-    """A view of what lies between late rows and early columns, [.., blocks, half, half], of each block of a [.., n, n]."""
-    blocks = a.unflatten(-1, (-1, 2, half)).unflatten(-4, (-1, 2, half))
-    return blocks[..., 1, :, :, 0, :].diagonal(dim1=-4, dim2=-2).movedim(-1, -3)
+def _early(x, half):
+    """A view of the early halves of the blocks of 2 * half rows, [batch * blocks, half, A]."""
+    return x.view(-1, 2, half, x.shape[-1])[:, 0]
 
 
-def _padded(x, rows):
-    missing = rows - x.shape[-2]
-    return torch.nn.functional.pad(x, (0, 0, 0, missing)) if missing else x
+def _late(x, half):
+    return x.view(-1, 2, half, x.shape[-1])[:, 1]
+
+
+def _corner(a, half):
+    """A view of [batch, n, n] between the late rows and the early columns of each block, [batch, blocks, half, half]."""
+    n = a.shape[-1]
+    shape, strides = (len(a), n // (2 * half), half, half), (n * n, 2 * half * (n + 1), n, 1)
+    return a.as_strided(shape, strides, a.storage_offset() + half * n)
+
+
+def _blocks(a, half):
+    return _corner(a, half).reshape(-1, half, half)
 
 
 def _square(a, rows):
-    missing = rows - a.shape[-1]
-    return torch.nn.functional.pad(a, (0, missing, 0, missing)) if missing else a
+    """[.., C, C] as [batch, rows, rows], zeros where rows are missing; contiguous."""
+    n = a.shape[-1]
+    a = torch.nn.functional.pad(a, (0, rows - n, 0, rows - n)) if rows > n else a
+    return a.reshape(-1, rows, rows).contiguous()
+
+
+def _same_batch(x, y, ladder):
+    """Both operands with one batch shape, as the ladder has it."""
+    shape = torch.broadcast_shapes(x.shape[:-2], y.shape[:-2])
+    factors = ladder[0]
+    if math.prod(shape) != factors.shape[1]:
+        factors = factors.repeat(1, math.prod(shape) // factors.shape[1], 1, 1)
+    return x.expand(*shape, *x.shape[-2:]), y.expand(*shape, *y.shape[-2:]), factors, shape
 
 
 def _scores(x, y, ladder):
     """A[t, s] = sum over channels of x_t y_s times the decay between them. [.., C, A] and [.., C, A] -> [.., C, C]."""
-    factors, n, strict = ladder
-    x, y = _padded(x, factors.shape[-2]), _padded(y, factors.shape[-2])
-    xs, ys = x * factors, y * factors
-    a, half = xs.new_zeros(*torch.broadcast_shapes(xs.shape[1:-1], ys.shape[1:-1]), x.shape[-2]), 1
-    for x_level, y_level in zip(xs, ys, strict=True):
-        late, early = _halves(x_level, half)[1], _halves(y_level, half)[0]
-        if half > _SMALL:
-            across = late @ early.mT
-        else:
-            across = (late.unsqueeze(-2) * early.unsqueeze(-3)).sum(-1)
-        _corners(a, half).copy_(across)
+    x, y, factors, shape = _same_batch(x, y, ladder)
+    n, rows, half = x.shape[-2], factors.shape[-2], 1
+    x, y = _rows(x, rows).contiguous(), _rows(y, rows).contiguous()
+    a = x.new_zeros(len(x), rows, rows)
+    for level in factors:
+        corner = _corner(a, half)
+        late, early = _late(x, half) * _late(level, half), _early(y, half) * _early(level, half)
+        corner.copy_(torch.bmm(late, early.mT).view(corner.shape))
         half *= 2
-    if not strict:
+    if not ladder[1]:
         a.diagonal(dim1=-2, dim2=-1).copy_((x * y).sum(-1))
-    return a[..., :n, :n]
+    return a.view(*shape, rows, rows)[..., :n, :n]
 
 
 def _apply(a, y, ladder):
     """z_t = sum_s A[t, s] y_s times the decay between them. [.., C, C] and [.., C, A] -> [.., C, A]."""
-    factors, n, strict = ladder
-    a, y = _square(a, factors.shape[-2]), _padded(y, factors.shape[-2])
-    z = torch.zeros_like(y) if strict else a.diagonal(dim1=-2, dim2=-1)[..., None] * y
-    ys, half = y * factors, 1
-    for level, y_level in zip(factors, ys, strict=True):
-        early, corner = _halves(y_level, half)[0], _corners(a, half)
-        across = corner @ early if half > _SMALL else (corner.unsqueeze(-1) * early.unsqueeze(-3)).sum(-2)
-        _halves(z, half)[1].addcmul_(across, _halves(level, half)[1])
+    a, y, factors, shape = _same_batch(a, y, ladder)
+    n, rows, half = y.shape[-2], factors.shape[-2], 1
+    a, y = _square(a, rows), _rows(y, rows).contiguous()
+    z = torch.zeros_like(y) if ladder[1] else a.diagonal(dim1=-2, dim2=-1)[..., None] * y
+    for level in factors:
+        early = _early(y, half) * _early(level, half)
+        _late(z, half).addcmul_(torch.bmm(_blocks(a, half), early), _late(level, half))
         half *= 2
-    return z[..., :n, :]
+    return z.view(*shape, rows, -1)[..., :n, :]
 
 
 def _apply_t(a, x, ladder):
     """z_s = sum_t A[t, s] x_t times the decay between them. [.., C, C] and [.., C, A] -> [.., C, A]."""
-    factors, n, strict = ladder
-    a, x = _square(a, factors.shape[-2]), _padded(x, factors.shape[-2])
-    z = torch.zeros_like(x) if strict else a.diagonal(dim1=-2, dim2=-1)[..., None] * x
-    xs, half = x * factors, 1
-    for level, x_level in zip(factors, xs, strict=True):
-        late, corner = _halves(x_level, half)[1], _corners(a, half)
-        across = corner.mT @ late if half > _SMALL else (corner.unsqueeze(-1) * late.unsqueeze(-2)).sum(-3)
-        _halves(z, half)[0].addcmul_(across, _halves(level, half)[0])
+    a, x, factors, shape = _same_batch(a, x, ladder)
+    n, rows, half = x.shape[-2], factors.shape[-2], 1
+    a, x = _square(a, rows), _rows(x, rows).contiguous()
+    z = torch.zeros_like(x) if ladder[1] else a.diagonal(dim1=-2, dim2=-1)[..., None] * x
+    for level in factors:
+        late = _late(x, half) * _late(level, half)
+        _early(z, half).addcmul_(torch.bmm(_blocks(a, half).mT, late), _early(level, half))
         half *= 2
-    return z[..., :n, :]
+    return z.view(*shape, rows, -1)[..., :n, :]

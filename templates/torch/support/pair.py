@@ -6,4 +6,4 @@ def _pair(g, strict):
     upto = torch.cumsum(g, -1, dtype=torch.float64)
     rows = torch.cat([torch.zeros_like(upto[..., :1]), upto[..., :-1]], -1) if strict else upto
     between = (rows[..., :, None] - upto[..., None, :]).to(g.dtype)
-    return between.clamp_(_UNDERFLOW[g.dtype], 0.0).exp_().tril_(-1 if strict else 0)
+    return between.clamp_(_LEAST[g.dtype], 0.0).exp_().tril_(-1 if strict else 0)
