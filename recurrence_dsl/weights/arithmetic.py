@@ -15,6 +15,7 @@ _OPERATORS: Mapping[type, Callable[[Any, Any], Any]] = {
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
     ast.FloorDiv: operator.floordiv,
+    ast.Pow: operator.pow,
 }
 
 
@@ -32,6 +33,8 @@ def _value(node: ast.expr, config: Mapping[str, Any]) -> Any:
             if config.get(name) is None:
                 raise CallError("R0908", f"the checkpoint's config says nothing of `{name}`")
             return config[name]
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return -_value(operand, config)
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
             return _OPERATORS[type(op)](_value(left, config), _value(right, config))
         case _:
