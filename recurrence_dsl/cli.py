@@ -117,6 +117,31 @@ def compile_spec(
     print(write_standalone(spec, out, backend.value, heads, groups, parse_settings(settings)))
 
 
+@app.command()
+def check(
+    file: File,
+    backend: Annotated[Backend, typer.Option(help="What to attack.")] = Backend.TORCH,
+    dtype: Annotated[
+        list[str], typer.Option(help="float64, float32, bfloat16 or float16; all of them by default.")
+    ] = [],  # noqa: B006
+    examples: Annotated[int, typer.Option(min=1, help="Cases for each property.")] = 20,
+    seed: Annotated[int, typer.Option(help="Of the cases; the same seed gives the same ones.")] = 0,
+    deep: Annotated[bool, typer.Option("--deep", help="Go on for ten minutes.")] = False,
+    properties: Annotated[list[str], typer.Option("--property", help="Only this one. Repeatable.")] = [],  # noqa: B006
+    case: Annotated[str, typer.Option(metavar="JSON", help="Run one case, as a failed check prints it.")] = "",
+    json: Annotated[Path | None, typer.Option(metavar="PATH", help="Write the whole report there.")] = None,
+) -> None:
+    """Attack a spec's compiled mixer: its forms against the interpreter, values and gradients, and more."""
+    from .pipeline import load
+    from .tools.check import attack_from, run_case, run_check
+
+    spec = load(file)
+    print_findings(spec.warnings)
+    attack = attack_from(backend.value, dtype, examples, seed, deep, properties)
+    held = run_case(spec, file, properties, case, backend.value) if case else run_check(spec, file, attack, json)
+    raise typer.Exit(0 if held else 1)
+
+
 class TrainTask(StrEnum):
     """What `train` trains on."""
 

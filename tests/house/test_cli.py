@@ -1,5 +1,7 @@
 """The command line: what people see, and that a mistake never shows a traceback."""
 
+import json
+import shlex
 import subprocess
 import sys
 
@@ -10,6 +12,9 @@ from typer.testing import CliRunner, Result
 import recurrence_dsl as rd
 from recurrence_dsl.cli import Stage, app
 from recurrence_dsl.resources import shipped_specs
+from recurrence_dsl.testing.finding import Property
+from recurrence_dsl.testing.measure import Error
+from recurrence_dsl.tools import check as recurrence_check
 
 GOOD = """mixer running
 dim    K
@@ -197,3 +202,41 @@ def test_warnings_are_shown(in_a_folder):
 def test_a_spec_explains_itself_as_the_command_line_does():
     text = recurrence("explain", "gla", "--set", "K=16", "--heads", "2").stdout
     assert rd.load("gla").explain(heads=2, K=16) + "\n" == text
+
+
+def test_check_attacks_and_reports(in_a_folder):
+    attack = ("check", "good.spec", "--examples", "2", "--dtype", "float32", "--property", "step")
+    result = recurrence(*attack, "--json", "report.json")
+    assert "holds" in result.stdout
+    assert "every property holds" in result.stdout
+    report = json.loads((in_a_folder / "report.json").read_text())
+    assert report["passed"] is True
+    assert [row["name"] for row in report["rows"]] == ["step"]
+
+
+def test_check_fails_with_a_case_that_can_be_run_again(monkeypatch):
+    def broken(spec, case):
+        return Error("output:o", 1.0, 100.0 if case.length > 2 else 0.0)
+
+    monkeypatch.setattr("recurrence_dsl.tools.check.PROPERTIES", (Property("broken", "nothing is broken", broken),))
+    monkeypatch.setattr("recurrence_dsl.tools.check.select", lambda names: recurrence_check.PROPERTIES)
+    text = recurrence("check", "good.spec", "--examples", "20", status=1).stdout
+    assert "1 of 1 properties fail" in text
+    assert "from recurrence_dsl.testing import" in text
+    command = next(line for line in text.splitlines() if line.startswith("recurrence check"))
+    again = recurrence(*shlex.split(command)[1:], status=1).stdout
+    assert again.startswith("broken: fails; output:o: worst error 1, 100 times the tolerance")
+    assert '"length": 3' in command
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--property", "nonsense"), "there is no property `nonsense`"),
+        (("--dtype", "float31"), "there is no dtype `float31`"),
+        (("--case", "{"), "paste the case"),
+        (("--case", '{"colour": 1}'), "paste the case"),
+    ],
+)
+def test_wrong_choices_of_a_check(arguments, message):
+    assert message in " ".join(recurrence("check", "good.spec", *arguments, status=1).stderr.split())
