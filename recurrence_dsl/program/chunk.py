@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..expr import Expr, Kind, Now, Prev
+from ..maths.algebra import Algebra
 from ..maths.logs import FLOOR
 from ..maths.recurrence import Form, Read, Recurrence, StateForm, When
 from .builder import Builder
@@ -36,6 +37,7 @@ class _Chunk:
         self.rec, self.spec = recurrence, recurrence.spec
         self.b = Builder(tuple(d.name for d in self.spec.dims))
         self.lower = Lowering(self.b, self.now, self.prev, known)
+        self.algebra = Algebra(self.b.axes)
         self.bodies = dict(recurrence.values)
         self.reads = {r.name: r for r in recurrence.reads}
         self._erased: dict[str, tuple[int, ...]] = {}
@@ -105,13 +107,31 @@ class _Chunk:
         return self.side(s, contracted, not scalar_right), self.side(s, rest, scalar_right)
 
     def columns(self, s: StateForm, contracted: frozenset[str]) -> tuple[Column, ...]:
-        """Everything written to the state: the spec's writes, then each rank-one term with its implicit value."""
+        """Everything written to the state: the spec's writes and each rank-one term with its implicit value."""
         rest = frozenset(s.axes) - contracted
         written = [self._column(w.factors, contracted, rest) for w in s.writes]
         for erase, u in zip(s.erases, self.erased(s), strict=True):
-            a = self.lower(erase.a)
+            scale, a = self._scaled(erase.a, s)
+            u = self.b.mul(scale, u)
             written.append(Column(a, u) if frozenset(s.erase_axes) == contracted else Column(u, a))
-        return tuple(written)
+        return self._merged(written)
+
+    def _merged(self, columns: list[Column]) -> tuple[Column, ...]:
+        """Columns with one contracted side are one column: its pairs of tokens are formed once."""
+        found: dict[int, int] = {}
+        for c in columns:
+            found[c.x] = self.b.add(found[c.x], c.y) if c.x in found else c.y
+        return tuple(Column(x, y) for x, y in found.items())
+
+    def _scaled(self, e: Expr, s: StateForm) -> tuple[int, int]:
+        """A vector as a number per token times a vector, so that vectors that differ by a number share their products."""
+        scale = vector = self.b.number(1)
+        for f in self.algebra.factors(e):
+            if set(f.axes) & set(s.axes):
+                vector = self.b.mul(vector, self.lower(f))
+            else:
+                scale = self.b.mul(scale, self.lower(f))
+        return scale, vector
 
     def _column(self, factors: tuple[Expr, ...], contracted: frozenset[str], rest: frozenset[str]) -> Column:
         x = y = self.b.number(1)
@@ -131,18 +151,21 @@ class _Chunk:
         return self._erased[s.name]
 
     def _solve(self, s: StateForm) -> tuple[int, ...]:
+        """Each u_i is what its query sees of the chunk's start and writes, plus what it sees of every earlier u_j."""
         b, e = self.b, frozenset(s.erase_axes)
         left, right = self.sides(s, e)
-        writes = tuple(self._column(w.factors, e, frozenset(s.axes) - e) for w in s.writes)
-        queries = [self.lower(t.b) for t in s.erases]
-        rhs = [self._seen(s, q, When.BEFORE, left, right, writes) for q in queries]
+        writes = self._merged([self._column(w.factors, e, frozenset(s.axes) - e) for w in s.writes])
         pair = b.pair(left.g, Mask.BEFORE)
-        a = [[b.scores(q, self.lower(t.a), pair, left.axes) for t in s.erases] for q in queries]
-        if len(queries) == 1:
-            return (b.named(b.solve(b.named(a[0][0], f"A_{s.name}"), rhs[0]), f"U_{s.name}"),)
-        rows = [b.stack(row, TERM2) for row in a]
-        u = b.named(b.solve(b.stack(rows, TERM), b.stack(rhs, TERM)), f"U_{s.name}")
-        return tuple(b.select(u, TERM, i) for i in range(len(queries)))
+        keys = [self._scaled(t.a, s) for t in s.erases]
+        rhs, rows = [], []
+        for row_scale, q in (self._scaled(t.b, s) for t in s.erases):
+            rhs.append(b.mul(row_scale, self._seen(s, q, When.BEFORE, left, right, writes)))
+            row = [b.mul(b.scores(q, k, pair, left.axes), b.rename(scale, ROW, COL)) for scale, k in keys]
+            rows.append([b.named(b.mul(a, row_scale), f"A_{s.name}") for a in row])
+        if len(rows) == 1:
+            return (b.named(b.solve(rows[0][0], rhs[0]), f"U_{s.name}"),)
+        u = b.named(b.solve(b.stack([b.stack(row, TERM2) for row in rows], TERM), b.stack(rhs, TERM)), f"U_{s.name}")
+        return tuple(b.select(u, TERM, i) for i in range(len(rows)))
 
     def read(self, r: Read) -> int:
         if r.name not in self._read:
@@ -155,7 +178,8 @@ class _Chunk:
                 contracted = frozenset(r.contracted)
                 left, right = self.sides(s, contracted)
                 columns = self.columns(s, contracted)
-                value = self._seen(s, self.lower(r.query), r.when, left, right, columns)
+                scale, query = self._scaled(r.query, s)
+                value = self.b.mul(scale, self._seen(s, query, r.when, left, right, columns))
             self._read[r.name] = self.b.named(value, f"r_{s.name}")
         return self._read[r.name]
 
