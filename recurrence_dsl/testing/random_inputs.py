@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -41,6 +42,7 @@ class Drawn:
         return replace(self, inputs={name: tensor[:, start:stop] for name, tensor in self.inputs.items()})
 
 
+@lru_cache(maxsize=32)
 def draw_inputs(spec: Spec, case: Case) -> Drawn:
     """The tensors of a case; the same case gives the same tensors."""
     rng = np.random.default_rng(case.seed)

@@ -20,7 +20,7 @@ from .token_loop import gradients, token_loop
 NUDGE = 1e-7
 """Relative perturbation with which the reference's own sensitivity is measured, in float64."""
 
-NEGLIGIBLE = 2.0**-20
+NEGLIGIBLE = 2.0**-12
 """A result whose values are all smaller than this part of what goes in is judged against that part: an intermediate
 that underflows in one evaluation and not in another makes such values."""
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..check.spec import Spec
-from ..diagnostics import CallError
+from ..pipeline import lifted
 from ..runtime.compile import compile as compile_spec
 from .case import Case
 from .random_inputs import Drawn
@@ -20,18 +21,23 @@ Mixer = Any
 FORMS = ("chunk", "recurrent")
 
 
-def build(spec: Spec, case: Case, params: Mapping[str, Tensor], form: str = "auto", **options: Any) -> Mixer:
-    """Compile for the case's sizes and set the params."""
+def build(spec: Spec, case: Case, params: Mapping[str, Tensor], form: str = "auto") -> Mixer:
+    """Compile for the case's sizes and set the params; a chunk size counts only where the form has one."""
+    if form == "recurrent" or case.chunk_size is None or (form == "auto" and not is_chunked(spec)):
+        return _build(spec, case, params, form)
+    return _build(spec, case, params, form, chunk_size=case.chunk_size)
+
+
+@lru_cache(maxsize=64)
+def is_chunked(spec: Spec) -> bool:
+    """Whether the compiler finds a chunk form."""
+    return lifted(spec).chunked
+
+
+def _build(spec: Spec, case: Case, params: Mapping[str, Tensor], form: str, **options: Any) -> Mixer:
     numbers: dict[str, Any] = dict(case.sizes) | dict(case.consts)
-    if form != "recurrent":
-        numbers["chunk_size"] = case.chunk_size
     mixer = compile_spec(
-        spec,
-        heads=case.heads,
-        groups=case.groups,
-        backend=case.backend,
-        form=form,
-        **(numbers | options),
+        spec, heads=case.heads, groups=case.groups, backend=case.backend, form=form, **options, **numbers
     )
     if case.dtype == "float64":
         mixer = mixer.double()
@@ -42,14 +48,8 @@ def build(spec: Spec, case: Case, params: Mapping[str, Tensor], form: str = "aut
 
 
 def forms(spec: Spec, case: Case, params: Mapping[str, Tensor]) -> dict[str, Mixer]:
-    """Every form that the spec has. The compiler refuses the others with a CallError."""
-    found = dict[str, Mixer]()
-    for form in FORMS:
-        try:
-            found[form] = build(spec, case, params, form)
-        except CallError:
-            continue
-    return found
+    """A mixer in every form that the spec has."""
+    return {form: build(spec, case, params, form) for form in FORMS if form != "chunk" or is_chunked(spec)}
 
 
 def run(
