@@ -7,6 +7,7 @@ import pytest
 from recurrence_dsl.check.functions import NAMES
 from recurrence_dsl.layers.values import FUNCTIONS
 from recurrence_dsl.syntax.layout import KEYWORDS
+from recurrence_dsl.testing.properties import PROPERTIES
 from recurrence_dsl.tools.layer_reference import layer_reference
 from tests.docs.blocks import ROOT
 
@@ -21,6 +22,11 @@ def test_the_language_page_has_every_function(name):
 @pytest.mark.parametrize("keyword", [k for k in KEYWORDS if k not in ("layer", "return")])
 def test_the_language_page_has_every_statement(keyword):
     assert f"### {keyword}\n" in LANGUAGE
+
+
+def test_the_testing_page_has_every_property():
+    rows = re.findall(r"^\| `(.+)` \| (.+) \|$", (ROOT / "docs/testing.md").read_text(), re.MULTILINE)
+    assert rows == [(p.name, p.says) for p in PROPERTIES]
 
 
 def test_the_page_of_layer_functions_is_as_they_are(request):
