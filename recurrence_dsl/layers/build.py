@@ -51,7 +51,7 @@ def build_layer(
     values = _values(graph, sizes, dims, layer_index)
     own = {dim.name: dims[dim.name] for dim in graph.spec.dims}
     consts = {const.name: values[const.name] for const in graph.spec.consts}
-    grouped = {"groups": groups} if _has_groups(graph, groups) else {}
+    grouped = {"groups": groups} if _has_groups(graph, heads, groups) else {}
     mixer = make_mixer(graph.spec, heads=heads, **grouped, **own, **consts)
     lowering = Lowering(graph, dims | _plain_widths(graph), values)
     program = lowering.run()
@@ -73,11 +73,13 @@ def _known(graph: LayerGraph, sizes: Mapping[str, float]) -> None:
             )
 
 
-def _has_groups(graph: LayerGraph, groups: int) -> bool:
+def _has_groups(graph: LayerGraph, heads: int, groups: int) -> bool:
     """Whether the mixer has groups; refuses a number of groups that neither it nor the layer block uses."""
     mixer = any(declared.per_group for declared in graph.spec.inputs)
     if groups != 1 and not mixer and GROUPS not in graph.counts:
         raise CallError("R0407", f"groups={groups}, but `{graph.spec.name}` has nothing per group", "leave it out")
+    if heads % groups:
+        raise CallError("R0407", f"heads={heads} do not divide into groups={groups}")
     return mixer
 
 

@@ -286,6 +286,7 @@ class Typing:
     def _within(self, part: object, function: LayerFunction, e: ast.Call, arg: Value, axes: tuple[str, ...]) -> None:
         if part is None:
             return
+        self.scope.used.add(str(part))
         if function.brackets is Brackets.RESULT:
             fits = arg.axes[:1] == (part,) == axes[:1] and len(arg.axes) > 1
         else:
