@@ -28,7 +28,7 @@ class Gates(Enum):
     @property
     def depth(self) -> float:
         """The largest magnitude of one token's log-decay, roughly: heads and channels differ by a small factor."""
-        return 4 * abs(self.value) if isinstance(self.value, float) else 4e4 if self is Gates.MIXED else 40.0
+        return 4 * abs(self.value) if isinstance(self.value, float) else 4e4 if self is Gates.MIXED else 8.0
 
 
 @dataclass(frozen=True, slots=True)

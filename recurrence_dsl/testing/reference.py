@@ -24,6 +24,9 @@ NEGLIGIBLE = 2.0**-12
 """A result whose values are all smaller than this part of what goes in is judged against that part: an intermediate
 that underflows in one evaluation and not in another makes such values."""
 
+SILENT = 200.0
+"""A log-decay of this size lets nothing through in float32."""
+
 PLAIN = 4.0
 """How much worse than plain token-by-token arithmetic in the same precision a result may be."""
 
@@ -123,14 +126,16 @@ def slope_floors(spec: Spec, case: Case) -> dict[str, float]:
     """The smallest scale against which a gradient is judged.
 
     A gate's gradient is a difference of what its decay multiplies after and before, so it inherits the rounding of
-    those terms even where they cancel. The largest |x dx| over the other inputs is their size.
+    those terms even where they cancel. The largest |x dx| over the other inputs is their size; the derivative of a
+    log-decay, which is about as large as the log-decay, multiplies it. Beyond SILENT a decay is zero in float32.
     """
     drawn, found = draw_inputs(spec, case), slopes(spec, case)
     flow = max((_flow(drawn.inputs[name], found[f"input:{name}"]) for name in drawn.inputs), default=0.0)
     least = NEGLIGIBLE * max(largest(weight) for weight in weights(spec, case).values())
     gates = feeds(spec).gates
     scaled = [name for name in found if name.startswith("param:") or name.removeprefix("input:") in gates]
-    return dict.fromkeys(found, least) | dict.fromkeys(scaled, max(flow, least))
+    steep = max(1.0, min(case.gates.depth, SILENT))
+    return dict.fromkeys(found, least) | dict.fromkeys(scaled, max(flow * steep, least))
 
 
 def _flow(value: Tensor, slope: Tensor) -> float:
