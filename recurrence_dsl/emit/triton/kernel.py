@@ -1,0 +1,260 @@
+"""A slice of a block program, and how it walks over the chunks -> the text of one kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from ...check.spec import Spec
+from ...program.ops import COL, ROW, Op, Program
+from ...program.step import carried_names
+from .lower import Setting, lower
+from .memory import Memory, Tensor, tensors
+from .order import element_count, ordered
+from .printer import TilePrinter
+from .shapes import Layout
+from .tiles import Dims, Kind, Source, Tile, Tiles
+
+
+class Walk(Enum):
+    """How a kernel goes through a sequence: all chunks at once, or one after the other with the state in registers."""
+
+    PARALLEL = "parallel"
+    FORWARD = "forward"
+    REVERSE = "reverse"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a kernel does. `keep` stores what comes into each chunk; `splits` are axes divided over instances."""
+
+    name: str
+    doc: str
+    program: Program
+    walk: Walk
+    keep: bool = False
+    splits: Dims = ()
+    partial: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    axis: str
+    block: str
+    count: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """What the template writes; every field holds names or finished statements."""
+
+    name: str
+    doc: str
+    walk: str
+    pointers: tuple[str, ...]
+    strides: tuple[str, ...]
+    constants: tuple[str, ...]
+    splits: tuple[Split, ...]
+    axes: tuple[str, ...]
+    offsets: tuple[str, ...]
+    static: tuple[str, ...]
+    start: tuple[str, ...]
+    keeps: tuple[str, ...]
+    chunk_offsets: tuple[str, ...]
+    body: tuple[str, ...]
+    advance: tuple[str, ...]
+    finish: tuple[str, ...]
+    partial: tuple[str, ...] = ()
+    helpers: frozenset[str] = frozenset()
+
+    @property
+    def counts(self) -> tuple[tuple[str, int], ...]:
+        """Each split's block and the size of its axis."""
+        return tuple((s.block, s.size) for s in self.splits)
+
+
+_TIMELESS = frozenset((Kind.NUMBER, Kind.HEAD, Kind.MAP, Kind.EXPAND, Kind.SUM, Kind.MAX, Kind.RENAME, Kind.MASK))
+
+
+def block_of(size: int, least: int = 16) -> int:
+    """The smallest power of two that holds an axis."""
+    return max(least, 1 << (size - 1).bit_length())
+
+
+class KernelPrinter:
+    """Prints one task for given sizes of the axes. `chunk` is what the order of statements is planned for."""
+
+    def __init__(self, spec: Spec, sizes: Mapping[str, int], task: Task, chunk: int, blocks: Mapping[str, int]) -> None:
+        self.spec, self.sizes, self.task = spec, sizes, task
+        least = 16 if any(v.dims and ROW in v.dims for v in task.program.values) else 1
+        full = {a: block_of(s, least) for a, s in sizes.items()}
+        masked = frozenset(a for a, s in sizes.items() if full[a] != s)
+        self.layout = Layout({a: f"B_{a}" if a in task.splits else str(full[a]) for a in sizes}, masked)
+        self.tensors = {**tensors(spec, sizes)}
+        for p in spec.params:
+            self.tensors[f"param:{p.name}"] = self.tensors[p.name]
+        self.names = carried_names(spec)
+        self.tiles = lower(task.program, Setting(masked | {ROW, COL}, self.terms(), self.carried()))
+        counts = {**full, **{a: blocks.get(a, full[a]) for a in task.splits}, ROW: chunk, COL: chunk}
+        self.order = ordered(self.tiles, element_count(counts))
+        self.memory = Memory(self.tensors, self.layout, task.walk is not Walk.PARALLEL, task.partial)
+        self.printer = TilePrinter(self.tiles, self.order, self.layout, self.place, self.taken())
+        for t in self.tiles.tiles:
+            if t.kind is Kind.CARRIED and t.index in self.printer.names:
+                assert isinstance(t.attr, Source)
+                self.printer.names[t.index] = self.register(t.attr.name, t.attr.part)
+
+    def terms(self) -> int:
+        return max((len(v.args) for v in self.task.program.values if v.op is Op.STACK), default=1)
+
+    def carried(self) -> frozenset[str]:
+        """Leaves that stay in registers."""
+        match self.task.walk:
+            case Walk.FORWARD:
+                return frozenset(self.names)
+            case Walk.REVERSE:
+                return frozenset(f"state:{n}" for n in self.names)
+            case Walk.PARALLEL:
+                return frozenset()
+
+    def taken(self) -> set[str]:
+        """Names that no tile may have."""
+        kinds = ("in", "param", "out", "init", "end", "kept", "grad", "grad_end", "d", "d_init", "kept_d", "now")
+        names = {f"{k}_{n}" for k in kinds for n in self.tensors}
+        return names | {f"{p}_{a}" for p in "im" for a in self.sizes} | {"share", "UNITS", "ROWS", "RATIO"}
+
+    # --- memory ---
+
+    def place(self, source: Source, dims: Dims) -> tuple[str, str]:
+        kind = {"input": "in", "param": "param", "state": "kept"}.get(source.kind)
+        name = source.name
+        if kind is None:
+            of, name = source.name.split(":")
+            kind = "grad" if of == "output" else "kept_d"
+        return self.memory.pointer(kind, name, source.part, dims)
+
+    def register(self, name: str, part: int) -> str:
+        """The variable of a state, or of its cotangent, that the walk carries."""
+        plain = name.removeprefix("state:")
+        ending = ("_im" if part else "_re") if self.tensors[plain].is_complex else ""
+        return f"now_{plain}{ending}"
+
+    def store(self, kind: str, source: Source, value: str, dims: Dims) -> str:
+        pointer, mask = self.memory.pointer(kind, source.name, source.part, dims)
+        guard = f", mask={mask}" if mask else ""
+        return f"tl.store({pointer}, {value}{guard})"
+
+    # --- parts of the kernel ---
+
+    def static(self) -> frozenset[int]:
+        """Tiles that neither time nor the state changes."""
+        found: set[int] = set()
+        for i in self.order:
+            t = self.tiles.tiles[i]
+            timeless = not {ROW, COL} & set(t.dims)
+            of_param = t.kind is Kind.LOAD and isinstance(t.attr, Source) and t.attr.kind == "param"
+            if timeless and (of_param or (t.kind in _TIMELESS and all(a in found for a in t.args))):
+                found.add(i)
+        return frozenset(found)
+
+    def states(self) -> list[tuple[str, int, Dims]]:
+        """Name, part and dims of everything that the walk carries."""
+        found = []
+        for name in self.names:
+            tensor = self.tensors[name]
+            dims = tuple(a for a in (d.name for d in self.spec.dims) if a in tensor.axes)
+            found += [(name, part, dims) for part in range(2 if tensor.is_complex else 1)]
+        return found
+
+    def results(self, kinds: tuple[str, ...]) -> list[tuple[Source, Tile]]:
+        return [(r.target, self.tiles.tiles[r.tile]) for r in self.tiles.results if r.target.kind in kinds]
+
+    def value(self, t: Tile) -> str:
+        return self.printer.fit(t.index, t.dims)[0]
+
+    def print(self) -> Kernel:
+        static = self.static()
+        task, sequential = self.task, self.task.walk is not Walk.PARALLEL
+        static_lines = self.printer.lines(i for i in self.order if i in static)
+        body = self.printer.lines(i for i in self.order if i not in static)
+        start, advance, finish = self.carry_lines() if sequential else ((), (), ())
+        keeps = self.keep_lines() if sequential and task.keep else []
+        stores = [self.store("out", s, self.value(t), t.dims) for s, t in self.results(("output",))]
+        stores += [self.store("d", s, self.value(t), t.dims) for s, t in self.results(("dinput",))]
+        sums, more_start, more_finish = self.param_lines(sequential)
+        memory = self.memory
+        return Kernel(
+            name=task.name,
+            doc=task.doc,
+            walk=task.walk.value,
+            pointers=tuple(memory.used),
+            strides=memory.strides(),
+            constants=tuple(f"B_{a}" for a in task.splits),
+            splits=tuple(self.split(a) for a in task.splits),
+            axes=self.axis_lines(),
+            offsets=tuple(memory.offsets(per_chunk=False)),
+            static=tuple(static_lines),
+            start=(*start, *more_start),
+            chunk_offsets=tuple(memory.offsets(per_chunk=True)),
+            keeps=tuple(keeps),
+            body=(*body, *stores, *sums),
+            advance=tuple(advance),
+            finish=(*finish, *more_finish),
+            partial=tuple(sorted(task.partial)),
+            helpers=frozenset(self.printer.helpers),
+        )
+
+    def split(self, axis: str) -> Split:
+        size = self.sizes[axis]
+        return Split(axis, f"B_{axis}", f"(({size} + B_{axis} - 1) // B_{axis})", size)
+
+    def axis_lines(self) -> tuple[str, ...]:
+        """Positions along the axes that are not split, and the masks of all."""
+        used = {p for i in self.order for d in self.tiles.tiles[i].dims for p in d.split("*")}
+        used |= {a for _, _, dims in self.states() for a in dims}
+        found = []
+        for a in self.sizes:
+            if a in used and a not in self.task.splits:
+                found.append(f"i_{a} = tl.arange(0, {self.layout.blocks[a]})")
+            if a in used and a in self.layout.masked:
+                found.append(f"m_{a} = i_{a} < {self.sizes[a]}")
+        return tuple(found)
+
+    def carry_lines(self) -> tuple[list[str], list[str], list[str]]:
+        """Statements that load what the walk carries, replace it after a chunk, and store it in the end."""
+        forward = self.task.walk is Walk.FORWARD
+        first, last, kind = ("init", "end", "state") if forward else ("grad_end", "d_init", "dstate")
+        values = {(s.name, s.part): t for s, t in self.results((kind,))}
+        start, new, advance, finish = [], [], [], []
+        for name, part, dims in self.states():
+            pointer, mask = self.memory.pointer(first, name, part, dims)
+            guard = f", mask={mask}, other=0.0" if mask else ""
+            register = self.register(name, part)
+            start.append(f"{register} = tl.load({pointer}{guard}).to(tl.float32)")
+            if (name, part) in values:
+                new.append(f"next_{register} = {self.value(values[name, part])}")
+                advance.append(f"{register} = next_{register}")
+            finish.append(self.store(last, Source(kind, name, part), register, dims))
+        return start, [*new, *advance], finish
+
+    def keep_lines(self) -> list[str]:
+        kind = "kept" if self.task.walk is Walk.FORWARD else "kept_d"
+        return [self.store(kind, Source("state", n, p), self.register(n, p), dims) for n, p, dims in self.states()]
+
+    def param_lines(self, sequential: bool) -> tuple[list[str], list[str], list[str]]:
+        """Statements for the gradients of params: stored for each chunk, or summed over the walk."""
+        body, start, finish = [], [], []
+        for source, t in self.results(("dparam",)):
+            if not sequential:
+                body.append(self.store("d", source, self.value(t), t.dims))
+                continue
+            total = f"sum_{source.name}" + ("_im" if source.part else "")
+            start.append(f"{total} = tl.zeros({self.layout.shape(t.dims)}, tl.float32)" if t.dims else f"{total} = 0.0")
+            body.append(f"{total} += {self.value(t)}")
+            finish.append(self.store("d", source, total, t.dims))
+        return body, start, finish
+
+
+__all__ = ["Kernel", "KernelPrinter", "Task", "Tensor", "Tiles", "Walk", "block_of"]

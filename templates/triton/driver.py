@@ -1,0 +1,288 @@
+# --- launching ---
+
+
+def _real(x):
+    """A complex tensor as a real one with two parts."""
+    return torch.view_as_real(x.resolve_conj()) if x.is_complex() else x
+
+
+def _fits(x, rows):
+    """May offsets inside a tile of `x` [B, T, H, *axes] be 32-bit?"""
+    return sum(abs(s) * n for s, n in zip(x.stride()[3:], x.shape[3:])) + abs(x.stride(1)) * rows < 2**31
+
+
+def _settings(inputs):
+    """Precision: products of bfloat16 inputs take bfloat16 operands; float16 and float32 ones stay in float32."""
+    kinds = {_real(x).dtype for x in inputs}
+    if torch.float64 in kinds:
+        raise RuntimeError(f"{NAME}: float64 is not for the triton back end; use backend='torch'")
+    if torch.bfloat16 in kinds:
+        return {"DT": tl.bfloat16, "PRECISION": _fast(inputs[0].device, "tf32"), "EXACT": False}
+    if torch.float16 in kinds:
+        return {"DT": tl.float16, "PRECISION": _fast(inputs[0].device, "tf32"), "EXACT": False}
+    return {"DT": tl.float32, "PRECISION": _fast(inputs[0].device, "tf32x3"), "EXACT": True}
+
+
+def _fast(device, precision):
+    """Tensor cores take float32 factors as tf32 on NVIDIA devices; elsewhere they are multiplied as they are."""
+    return precision if device.type == "cuda" and torch.version.hip is None else "ieee"
+
+
+class _Call:
+    """One call's tensors by the names that the kernels give them."""
+
+    def __init__(self, inputs, params, state, cu, heads):
+        self.heads, self.cu = heads, cu
+        self.batch, self.length = inputs[0].shape[:2]
+        self.sequences = self.batch if cu is None else cu.numel() - 1
+        self.slots = self.batch * -(-self.length // BLOCK) if cu is None else self.length // BLOCK + self.sequences
+        self.device = inputs[0].device
+        self.dtypes = _settings(inputs)
+        self.ratio = 1
+        self.args = {}
+        for x, row in zip(inputs, INPUTS):
+            x = _real(x)
+            x = x if _fits(x, BLOCK) else x.contiguous()
+            self.args[f"in_{row[0]}"] = x
+            axes = NAMES[row[0]]
+            for name, stride in zip(("b", "t", "h", *axes), x.stride()):
+                self.args[f"in_{row[0]}_{name}"] = stride
+            if row[2]:
+                self.ratio = heads // x.shape[2]
+        for p, row in zip(params, PARAMS):
+            self.args[f"param_{row[0]}"] = _real(p.contiguous())
+        for s, row in zip(state, STATES):
+            self.args[f"init_{row[0]}"] = _real(_per_head(s, heads).contiguous())
+
+    def empty(self, name, shape, like, dtype=torch.float32):
+        """A new tensor under a kernel's name for it."""
+        self.args[name] = like.new_empty(shape, dtype=dtype)
+        return self.args[name]
+
+    def launch(self, name, keep=False):
+        kernel, names, counts, _ = KERNELS[name]
+        settings = SETTINGS[name]
+        instances = self.heads
+        for axis, size in counts:
+            instances *= -(-size // settings[axis])
+        instances *= self.slots if name in PARALLEL else self.sequences
+        if instances == 0:
+            return
+        args = [self.args[n] for n in names]
+        units = self.slots if name in PARALLEL else self.sequences
+        rows = self.batch * self.length
+        kernel[(instances,)](
+            *args, self.cu, self.length, self.sequences, self.heads, self.ratio, self.slots, units, rows,
+            **settings, **self.dtypes, PACKED=self.cu is not None, KEEP=keep,
+        )  # fmt: skip
+
+    def shares(self, name):
+        """Into how many shares the kernel's splits divide a sum over the split axes."""
+        _, _, counts, _ = KERNELS[name]
+        total = 1
+        for axis, size in counts:
+            total *= -(-size // SETTINGS[name][axis])
+        return total
+
+
+def _per_head(s, heads):
+    """A grouped state [B, G, *axes] for each head."""
+    return s if s.shape[1] == heads else s.repeat_interleave(heads // s.shape[1], 1)
+
+
+def _output_dtype(inputs):
+    dtype = _real(inputs[0]).dtype
+    for x in inputs[1:]:
+        dtype = torch.promote_types(dtype, _real(x).dtype)
+    return dtype
+
+
+def _outputs(inputs, heads):
+    dtype = _output_dtype(inputs)
+    kinds = [torch.complex64 if row[4] else dtype for row in OUTPUTS]
+    return [inputs[0].new_empty((*inputs[0].shape[:2], heads, *row[1]), dtype=k) for row, k in zip(OUTPUTS, kinds)]
+
+
+def _finals(state):
+    return [s.new_empty(s.shape, dtype=torch.complex64 if s.is_complex() else torch.float32) for s in state]
+
+
+def _slots(inputs, cu):
+    batch, length = inputs[0].shape[:2]
+    return batch * -(-length // BLOCK) if cu is None else length // BLOCK + cu.numel() - 1
+
+
+def _kept(inputs, cu, heads):
+    """Room for the states before each chunk, in bfloat16 where the inputs are."""
+    low = any(x.dtype == torch.bfloat16 for x in inputs)
+    dtype = torch.bfloat16 if low else torch.float32
+    shapes = [(_slots(inputs, cu), heads, *row[1], *((2,) if row[4] else ())) for row in STATES]
+    return [inputs[0].new_empty(shape, dtype=dtype) for shape in shapes]
+
+
+@torch.library.custom_op(f"recurrence_dsl::{NAME}", mutates_args=())
+def _run_op(
+    inputs: List[Tensor], params: List[Tensor], state: List[Tensor], cu: Optional[Tensor], heads: int, keep: bool
+) -> List[Tensor]:
+    """Outputs, final states and, if asked for, the states before each chunk."""
+    call = _Call(inputs, params, state, cu, heads)
+    outputs, finals = _outputs(inputs, heads), _finals([_per_head(s, heads) for s in state])
+    kept = _kept(inputs, cu, heads) if keep else []
+    for x, row in zip(outputs, OUTPUTS):
+        call.args[f"out_{row[0]}"] = _real(x)
+    for x, row in zip(finals, STATES):
+        call.args[f"end_{row[0]}"] = _real(x)
+    for x, row in zip(kept or finals, STATES):
+        call.args[f"kept_{row[0]}"] = _real(x)
+    call.launch("forward", keep)
+    return [*outputs, *(_one_head(f, s.shape[1]) for f, s in zip(finals, state)), *kept]
+
+
+def _one_head(s, groups):
+    """A grouped state from any of its heads."""
+    return s if s.shape[1] == groups else s.unflatten(1, (groups, -1))[:, :, 0].contiguous()
+
+
+@_run_op.register_fake
+def _(inputs, params, state, cu, heads, keep):
+    kept = _kept(inputs, cu, heads) if keep else []
+    return [*_outputs(inputs, heads), *_finals(state), *kept]
+
+
+@torch.library.custom_op(f"recurrence_dsl::{NAME}_backward", mutates_args=())
+def _gradient_op(
+    inputs: List[Tensor],
+    params: List[Tensor],
+    state: List[Tensor],
+    kept: List[Tensor],
+    incoming: List[Tensor],
+    cu: Optional[Tensor],
+    heads: int,
+) -> List[Tensor]:
+    """Gradients of inputs, params and initial states."""
+    call = _Call(inputs, params, state, cu, heads)
+    for x, row in zip(kept, STATES):
+        call.args[f"kept_{row[0]}"] = x
+    for x, row in zip(incoming, OUTPUTS):
+        call.args[f"grad_{row[0]}"] = _real(x.contiguous())
+    for x, row in zip(incoming[len(OUTPUTS) :], STATES):
+        x = _per_head(x, heads) * (x.shape[1] / heads) if x.shape[1] != heads else x
+        call.args[f"grad_end_{row[0]}"] = _real(x.contiguous())
+    d_inputs = [_input_gradient(call, x, row, "gradient") for x, row in zip(inputs, INPUTS)]
+    d_params = [_param_gradient(call, p, row, "gradient") for p, row in zip(params, PARAMS)]
+    d_state = [_state_gradient(call, s, row) for s, row in zip(state, STATES)]
+    call.launch("gradient")
+    return [
+        *(_reduced(d, x, row) for d, x, row in zip(d_inputs, inputs, INPUTS)),
+        *(_reduced_param(d, p, row) for d, p, row in zip(d_params, params, PARAMS)),
+        *(_reduced_state(d, s) for d, s in zip(d_state, state)),
+    ]
+
+
+def _input_gradient(call, x, row, kernel):
+    """Room for an input's gradient: for each head, and for each share where splits divide a sum."""
+    shares = call.shares(kernel) if row[0] in KERNELS[kernel][3] else 1
+    whole = shares == 1 and x.shape[2] == call.heads
+    dtype = x.dtype if whole else torch.complex64 if row[4] else torch.float32
+    shape = (shares, x.shape[0], x.shape[1], call.heads, *row[1])
+    found = call.empty(f"d_{row[0]}", shape, x, dtype)
+    call.args[f"d_{row[0]}"] = _real(found)
+    return found
+
+
+def _param_gradient(call, p, row, kernel):
+    """Room for a param's gradient from each sequence (or chunk)."""
+    units = (call.slots if kernel in PARALLEL else call.sequences) * call.shares(kernel)
+    dtype = torch.complex64 if row[4] else torch.float32
+    found = p.new_zeros((units, call.heads, *row[1]), dtype=dtype)
+    call.args[f"d_{row[0]}"] = _real(found)
+    return found
+
+
+def _state_gradient(call, s, row):
+    dtype = torch.complex64 if row[4] else torch.float32
+    found = s.new_empty((s.shape[0], call.heads, *row[1]), dtype=dtype)
+    call.args[f"d_init_{row[0]}"] = _real(found)
+    return found
+
+
+def _reduced(d, x, row):
+    """Shares and the heads of a group added up."""
+    d = d[0] if d.shape[0] == 1 else d.sum(0)
+    d = d if d.shape[2] == x.shape[2] else d.unflatten(2, (x.shape[2], -1)).sum(3)
+    return d.to(x.dtype)
+
+
+def _reduced_param(d, p, row):
+    d = d.sum(0)
+    return (d.sum(0) if row[3] else d).to(p.dtype)
+
+
+def _reduced_state(d, s):
+    d = d if d.shape[1] == s.shape[1] else d.unflatten(1, (s.shape[1], -1)).sum(2)
+    return d.to(s.dtype)
+
+
+@_gradient_op.register_fake
+def _(inputs, params, state, kept, incoming, cu, heads):
+    return [torch.empty_like(x, memory_format=torch.contiguous_format) for x in (*inputs, *params, *state)]
+
+
+def _remember(ctx, inputs, output):
+    tensors, params, state, cu, ctx.heads, _ = inputs
+    kept = output[len(OUTPUTS) + len(STATES) :]
+    ctx.counts = len(tensors), len(params), len(state)
+    ctx.save_for_backward(*tensors, *params, *state, *kept, *(() if cu is None else (cu,)))
+    ctx.packed = cu is not None
+
+
+def _pull_back(ctx, grads):
+    saved, (n, p, s) = list(ctx.saved_tensors), ctx.counts
+    cu = saved.pop() if ctx.packed else None
+    incoming = [g.contiguous() for g in grads[: len(OUTPUTS) + len(STATES)]]
+    found = _gradient_op(
+        saved[:n], saved[n : n + p], saved[n + p : n + p + s], saved[n + p + s :], incoming, cu, ctx.heads
+    )
+    return found[:n], found[n : n + p], found[n + p :], None, None, None
+
+
+_run_op.register_autograd(_pull_back, setup_context=_remember)
+
+
+def _no_second(ctx, inputs, output):
+    pass
+
+
+def _refuse(ctx, *grads):
+    raise RuntimeError(
+        f"{NAME}: the gradient of a gradient is not available; compile with backend='interpreter' to get one"
+    )
+
+
+_gradient_op.register_autograd(_refuse, setup_context=_no_second)
+
+
+def zero_state(inputs, heads=HEADS, sequences=None):
+    """The state before the first token, [B, H, *axes] by name ([B, G, *axes] for a grouped input's last value)."""
+    by_name = dict(zip((r[0] for r in INPUTS), inputs))
+    found = {}
+    for name, axes, per_group, _, is_complex in STATES:
+        count = by_name[name].shape[-1 - len(axes)] if per_group else heads
+        kind = torch.complex64 if is_complex else torch.float32
+        found[name] = inputs[0].new_zeros((sequences or inputs[0].shape[0], count, *axes), dtype=kind)
+    return found
+
+
+def run(inputs, params, state=None, *, heads=HEADS, cu_seqlens=None):
+    """All tokens: inputs [B, T, H, *axes] and params by name -> outputs [B, T, H, *axes] and final states by name.
+
+    `cu_seqlens` [N + 1] packs N sequences into one row, B = 1; states are then [N, H, *axes].
+    """
+    inputs, params = [inputs[r[0]] for r in INPUTS], [params[r[0]] for r in PARAMS]
+    sequences = None if cu_seqlens is None else cu_seqlens.numel() - 1
+    given = zero_state(inputs, heads, sequences) if state is None else state
+    state = [given[row[0]] for row in STATES]
+    keep = torch.is_grad_enabled() and any(x.requires_grad for x in (*inputs, *params, *state))
+    found = _run_op(inputs, params, state, cu_seqlens, heads, keep)
+    outputs = {row[0]: x for row, x in zip(OUTPUTS, found)}
+    return outputs, {row[0]: x for row, x in zip(STATES, found[len(OUTPUTS) :])}
