@@ -54,9 +54,7 @@ class Known:
 class Lowering:
     """Lowers expressions; what a name means now and one step earlier is the caller's."""
 
-    def __init__(
-        self, builder: Builder, now: Callable[[Now], int], prev: Callable[[Prev], int], known: Known
-    ) -> None:
+    def __init__(self, builder: Builder, now: Callable[[Now], int], prev: Callable[[Prev], int], known: Known) -> None:
         self.b, self.now, self.prev, self.known = builder, now, prev, known
         self._done: dict[Expr, int] = {}
 
@@ -109,11 +107,29 @@ class Lowering:
                 return self._power(x, args[1])
             case Fn.LOG:
                 return self._log(x)
+            case Fn.SUB:
+                return self._difference(x, args[1])
             case _:
                 return b.map(_PLAIN[fn], *args)
 
+    def _difference(self, x: int, y: int) -> int:
+        """1 - exp(l) and 1 - sigmoid(l) keep their precision, and a finite slope, where they are nearly zero."""
+        b, v = self.b, self.b.values[y]
+        if b.constant(x) == 1 and v.op is Op.MAP and not v.is_complex:
+            if v.attr is Prim.SIGMOID:
+                return b.map(Prim.SIGMOID, b.neg(v.args[0]))
+            if v.attr is Prim.EXP:
+                return b.mul(b.neg(b.map(Prim.TANH, b.mul(b.number(0.5), v.args[0]))), b.add(b.number(1), y))
+        return b.map(Prim.SUB, x, y)
+
     def _power(self, x: int, p: int) -> int:
-        b = self.b
+        """Powers of exp and sigmoid as exponentials, whose slope stays finite where the base underflows."""
+        b, v = self.b, self.b.values[x]
+        if v.op is Op.MAP and not v.is_complex and not b.is_complex(p):
+            if v.attr is Prim.EXP:
+                return b.exp(b.mul(p, v.args[0]))
+            if v.attr is Prim.SIGMOID and b.constant(p) != 2:
+                return b.exp(b.mul(p, b.neg(b.map(Prim.SOFTPLUS, b.neg(v.args[0])))))
         match b.constant(p):
             case 2:
                 return b.mul(x, x)
@@ -121,8 +137,21 @@ class Lowering:
                 return b.map(Prim.SQRT, x)
             case _ if isinstance(base := b.constant(x), float) and base > 0:
                 return b.exp(b.mul(p, b.number(math.log(base))))
+            case _ if (log := self._known_log(x)) is not None:
+                return b.exp(b.mul(p, log))
             case _:
                 return b.map(Prim.POW, x, p)
+
+    def _known_log(self, x: int) -> int | None:
+        """log of a value that is an exp or a sigmoid: its powers, and their derivatives, are safe where it underflows."""
+        b, v = self.b, self.b.values[x]
+        match v.attr:
+            case Prim.EXP:
+                return v.args[0]
+            case Prim.SIGMOID:
+                return b.neg(b.map(Prim.SOFTPLUS, b.neg(v.args[0])))
+            case _:
+                return None
 
     def _log(self, x: int) -> int:
         """log(1 + y) and log(1 - y) keep their precision for small y."""
@@ -163,7 +192,7 @@ class Lowering:
         return share
 
     def _sum(self, arg: Expr, over: tuple[str, ...]) -> int:
-        """A contraction of the widest factor with the product of the others, what does not vary along the axes outside."""
+        """A contraction of the widest factor with the product of the others; what lacks the axes stays outside."""
         b = self.b
         factors = [self(f) for f in _factors(arg)]
         inside = [f for f in factors if b.dims(f) & set(over)]

@@ -172,10 +172,14 @@ def _gradient_op(
         for (start, stop), before in zip(reversed(segment), reversed(states), strict=True):
             coming = (*call.tokens(d_outputs, OUTPUTS, start, stop), *d_state)
             found, of_params, d_state = call.run(_gradient, _gradient_static, before, start, stop, coming)
+            # None: nothing depends on it
             for target, value, row in zip(d_inputs, found, INPUTS, strict=True):
-                _store(target, value, row, start, stop)
+                if value is not None:
+                    _store(target, value, row, start, stop)
             for total, part in zip(d_params, of_params, strict=True):
-                total += part
+                if part is not None:
+                    total += part
+            d_state = [torch.zeros_like(s) if d is None else d for d, s in zip(d_state, before, strict=True)]
     d_params = [_restored(d, r[2], d.dim() - len(r[2])).to(p.dtype) for d, r, p in zip(d_params, PARAMS, params, strict=True)]
     outside = _outside(d_state, [s.shape[1] for s in state], True)
     d_state = [d.to(s.dtype).clone() for d, s in zip(outside, state, strict=True)]

@@ -54,10 +54,10 @@ class _Call:
         for s, row in zip(state, STATES):
             self.args[f"init_{row[0]}"] = _real(_per_head(s, heads).contiguous())
 
-    def empty(self, name, shape, like, dtype=torch.float32):
-        """A new tensor under a kernel's name for it."""
-        self.args[name] = like.new_empty(shape, dtype=dtype)
-        return self.args[name]
+    def bind(self, kind, states):
+        """Gives the kernels one tensor for each state."""
+        for x, row in zip(states, STATES):
+            self.args[f"{kind}_{row[0]}"] = _real(x)
 
     def launch(self, name, keep=False):
         kernel, names, counts, _ = KERNELS[name]
@@ -113,7 +113,7 @@ def _slots(inputs, cu):
 
 
 def _kept(inputs, cu, heads):
-    """Room for the states before each chunk, in bfloat16 where the inputs are."""
+    """Room for the states before each chunk, in bfloat16 where the inputs are; never in float16, which overflows."""
     low = any(x.dtype == torch.bfloat16 for x in inputs)
     dtype = torch.bfloat16 if low else torch.float32
     shapes = [(_slots(inputs, cu), heads, *row[1], *((2,) if row[4] else ())) for row in STATES]
@@ -122,20 +122,26 @@ def _kept(inputs, cu, heads):
 
 @torch.library.custom_op(f"recurrence_dsl::{NAME}", mutates_args=())
 def _run_op(
-    inputs: List[Tensor], params: List[Tensor], state: List[Tensor], cu: Optional[Tensor], heads: int, keep: bool
+    inputs: List[Tensor],
+    params: List[Tensor],
+    state: List[Tensor],
+    cu: Optional[Tensor],
+    heads: int,
+    plan: str,
+    keep: bool,
 ) -> List[Tensor]:
     """Outputs, final states and, if asked for, the states before each chunk."""
     call = _Call(inputs, params, state, cu, heads)
     outputs, finals = _outputs(inputs, heads), _finals([_per_head(s, heads) for s in state])
-    kept = _kept(inputs, cu, heads) if keep else []
+    needed = keep or len(FORWARD[plan]) > 1
+    kept = _kept(inputs, cu, heads) if needed else []
     for x, row in zip(outputs, OUTPUTS):
         call.args[f"out_{row[0]}"] = _real(x)
-    for x, row in zip(finals, STATES):
-        call.args[f"end_{row[0]}"] = _real(x)
-    for x, row in zip(kept or finals, STATES):
-        call.args[f"kept_{row[0]}"] = _real(x)
-    call.launch("forward", keep)
-    return [*outputs, *(_one_head(f, s.shape[1]) for f, s in zip(finals, state)), *kept]
+    call.bind("end", finals)
+    call.bind("kept", kept or finals)
+    for name in FORWARD[plan]:
+        call.launch(name, needed)
+    return [*outputs, *(_one_head(f, s.shape[1]) for f, s in zip(finals, state)), *(kept if keep else [])]
 
 
 def _one_head(s, groups):
@@ -144,7 +150,7 @@ def _one_head(s, groups):
 
 
 @_run_op.register_fake
-def _(inputs, params, state, cu, heads, keep):
+def _(inputs, params, state, cu, heads, plan, keep):
     kept = _kept(inputs, cu, heads) if keep else []
     return [*_outputs(inputs, heads), *_finals(state), *kept]
 
@@ -158,25 +164,32 @@ def _gradient_op(
     incoming: List[Tensor],
     cu: Optional[Tensor],
     heads: int,
+    plan: str,
 ) -> List[Tensor]:
     """Gradients of inputs, params and initial states."""
-    call = _Call(inputs, params, state, cu, heads)
-    for x, row in zip(kept, STATES):
-        call.args[f"kept_{row[0]}"] = x
+    call, kernels = _Call(inputs, params, state, cu, heads), BACKWARD[plan]
     for x, row in zip(incoming, OUTPUTS):
         call.args[f"grad_{row[0]}"] = _real(x.contiguous())
-    for x, row in zip(incoming[len(OUTPUTS) :], STATES):
-        x = _per_head(x, heads) * (x.shape[1] / heads) if x.shape[1] != heads else x
-        call.args[f"grad_end_{row[0]}"] = _real(x.contiguous())
-    d_inputs = [_input_gradient(call, x, row, "gradient") for x, row in zip(inputs, INPUTS)]
-    d_params = [_param_gradient(call, p, row, "gradient") for p, row in zip(params, PARAMS)]
-    d_state = [_state_gradient(call, s, row) for s, row in zip(state, STATES)]
-    call.launch("gradient")
+    call.bind("grad_end", [_shared_out(x, heads).contiguous() for x in incoming[len(OUTPUTS) :]])
+    call.bind("end", _finals([_per_head(s, heads) for s in state]))
+    call.bind("kept", kept or _kept(inputs, cu, heads))
+    call.bind("kept_d", _kept(inputs, cu, heads) if len(kernels) > 2 else [])
+    d_inputs = [_input_gradient(call, x, row, kernels[-1]) for x, row in zip(inputs, INPUTS)]
+    d_params = [_param_gradient(call, p, row, kernels[-1]) for p, row in zip(params, PARAMS)]
+    d_state = [s.new_empty((s.shape[0], heads, *row[1]), dtype=f.dtype) for s, f, row in zip(state, _finals(state), STATES)]
+    call.bind("d_init", d_state)
+    for name in kernels[1:] if kept else kernels:
+        call.launch(name, name != kernels[-1])
     return [
         *(_reduced(d, x, row) for d, x, row in zip(d_inputs, inputs, INPUTS)),
         *(_reduced_param(d, p, row) for d, p, row in zip(d_params, params, PARAMS)),
         *(_reduced_state(d, s) for d, s in zip(d_state, state)),
     ]
+
+
+def _shared_out(d, heads):
+    """The gradient of a grouped state, which one of its heads gave, as equal parts of all of them."""
+    return d if d.shape[1] == heads else _per_head(d, heads) * (d.shape[1] / heads)
 
 
 def _input_gradient(call, x, row, kernel):
@@ -185,7 +198,7 @@ def _input_gradient(call, x, row, kernel):
     whole = shares == 1 and x.shape[2] == call.heads
     dtype = x.dtype if whole else torch.complex64 if row[4] else torch.float32
     shape = (shares, x.shape[0], x.shape[1], call.heads, *row[1])
-    found = call.empty(f"d_{row[0]}", shape, x, dtype)
+    found = x.new_empty(shape, dtype=dtype)
     call.args[f"d_{row[0]}"] = _real(found)
     return found
 
@@ -196,13 +209,6 @@ def _param_gradient(call, p, row, kernel):
     dtype = torch.complex64 if row[4] else torch.float32
     found = p.new_zeros((units, call.heads, *row[1]), dtype=dtype)
     call.args[f"d_{row[0]}"] = _real(found)
-    return found
-
-
-def _state_gradient(call, s, row):
-    dtype = torch.complex64 if row[4] else torch.float32
-    found = s.new_empty((s.shape[0], call.heads, *row[1]), dtype=dtype)
-    call.args[f"d_init_{row[0]}"] = _real(found)
     return found
 
 
@@ -224,12 +230,12 @@ def _reduced_state(d, s):
 
 
 @_gradient_op.register_fake
-def _(inputs, params, state, kept, incoming, cu, heads):
+def _(inputs, params, state, kept, incoming, cu, heads, plan):
     return [torch.empty_like(x, memory_format=torch.contiguous_format) for x in (*inputs, *params, *state)]
 
 
 def _remember(ctx, inputs, output):
-    tensors, params, state, cu, ctx.heads, _ = inputs
+    tensors, params, state, cu, ctx.heads, _, _ = inputs
     kept = output[len(OUTPUTS) + len(STATES) :]
     ctx.counts = len(tensors), len(params), len(state)
     ctx.save_for_backward(*tensors, *params, *state, *kept, *(() if cu is None else (cu,)))
@@ -240,10 +246,10 @@ def _pull_back(ctx, grads):
     saved, (n, p, s) = list(ctx.saved_tensors), ctx.counts
     cu = saved.pop() if ctx.packed else None
     incoming = [g.contiguous() for g in grads[: len(OUTPUTS) + len(STATES)]]
-    found = _gradient_op(
-        saved[:n], saved[n : n + p], saved[n + p : n + p + s], saved[n + p + s :], incoming, cu, ctx.heads
-    )
-    return found[:n], found[n : n + p], found[n + p :], None, None, None
+    inputs, params, state, kept = saved[:n], saved[n : n + p], saved[n + p : n + p + s], saved[n + p + s :]
+    plan = choose_plan("BACKWARD", inputs, cu, ctx.heads)
+    found = _gradient_op(inputs, params, state, kept, incoming, cu, ctx.heads, plan)
+    return found[:n], found[n : n + p], found[n + p :], None, None, None, None
 
 
 _run_op.register_autograd(_pull_back, setup_context=_remember)
@@ -260,6 +266,31 @@ def _refuse(ctx, *grads):
 
 
 _gradient_op.register_autograd(_refuse, setup_context=_no_second)
+
+
+PREFERRED = {}  # "FORWARD" and "BACKWARD": a plan's name, to be used whatever the sizes
+
+
+def choose_plan(table, inputs, cu, heads):
+    """The plan for a call: one fused kernel where sequences and heads alone keep the device busy, else the split one."""
+    plans = {"FORWARD": FORWARD, "BACKWARD": BACKWARD}[table]
+    if table in PREFERRED:
+        return PREFERRED[table]
+    if "split" not in plans or (table == "FORWARD" and _instances(inputs, cu, heads) >= _processors(inputs[0].device)):
+        return "fused"
+    return "split"
+
+
+def _instances(inputs, cu, heads):
+    count = heads * (inputs[0].shape[0] if cu is None else cu.numel() - 1)
+    for axis, size in KERNELS["forward"][2]:
+        count *= -(-size // SETTINGS["forward"][axis])
+    return count
+
+
+@functools.cache
+def _processors(device):
+    return torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 1
 
 
 def zero_state(inputs, heads=HEADS, sequences=None):
@@ -282,7 +313,41 @@ def run(inputs, params, state=None, *, heads=HEADS, cu_seqlens=None):
     sequences = None if cu_seqlens is None else cu_seqlens.numel() - 1
     given = zero_state(inputs, heads, sequences) if state is None else state
     state = [given[row[0]] for row in STATES]
-    keep = torch.is_grad_enabled() and any(x.requires_grad for x in (*inputs, *params, *state))
-    found = _run_op(inputs, params, state, cu_seqlens, heads, keep)
+    plan = choose_plan("FORWARD", inputs, cu_seqlens, heads)
+    learning = torch.is_grad_enabled() and any(x.requires_grad for x in (*inputs, *params, *state))
+    keep = learning and len(FORWARD[plan]) > 1
+    found = _run_op(inputs, params, state, cu_seqlens, heads, plan, keep)
     outputs = {row[0]: x for row, x in zip(OUTPUTS, found)}
+    return outputs, {row[0]: x for row, x in zip(STATES, found[len(OUTPUTS) :])}
+
+
+@torch.library.custom_op(f"recurrence_dsl::{NAME}_step", mutates_args=())
+def _step_op(inputs: List[Tensor], params: List[Tensor], state: List[Tensor], heads: int) -> List[Tensor]:
+    """Outputs [B, 1, H, *axes] and the next state, from inputs [B, 1, H, *axes], in one launch."""
+    call = _Call(inputs, params, state, None, heads)
+    outputs, finals = _outputs(inputs, heads), _finals([_per_head(s, heads) for s in state])
+    for x, row in zip(outputs, OUTPUTS):
+        call.args[f"out_{row[0]}"] = _real(x)
+    call.bind("end", finals)
+    call.bind("kept", finals)
+    call.launch(STEP)
+    return [*outputs, *(_one_head(f, s.shape[1]) for f, s in zip(finals, state))]
+
+
+@_step_op.register_fake
+def _(inputs, params, state, heads):
+    return [*_outputs(inputs, heads), *_finals(state)]
+
+
+def step(inputs, params, state, *, heads=HEADS):
+    """One token: inputs [B, H, *axes], params and the state by name -> outputs [B, H, *axes] and the next state."""
+    inputs, params = [inputs[r[0]].unsqueeze(1) for r in INPUTS], [params[r[0]] for r in PARAMS]
+    state = [state[r[0]] for r in STATES]
+    learning = torch.is_grad_enabled() and any(x.requires_grad for x in (*inputs, *params, *state))
+    if learning:  # the step kernel has no backward; a chunk of one token has
+        plan = choose_plan("FORWARD", inputs, None, heads)
+        found = _run_op(inputs, params, state, None, heads, plan, len(FORWARD[plan]) > 1)
+    else:
+        found = _step_op(inputs, params, state, heads)
+    outputs = {row[0]: x.squeeze(1) for row, x in zip(OUTPUTS, found)}
     return outputs, {row[0]: x for row, x in zip(STATES, found[len(OUTPUTS) :])}

@@ -1,122 +1,129 @@
-# Decays per channel between all pairs of tokens of a block, exp(g_{s+1} + .. + g_t), are never formed. Blocks of 2, 4,
-# 8, .. rows are split in an early and a late half; for a pair across the halves the decay is the product of what happens
-# from the middle to t and of what happens from s to the middle, so that every level is a matrix product. All exponents
-# are sums of the log-decays that they mean: none is positive and none a difference of large sums.
+# Decays per channel between all pairs of tokens of a block, exp(g_{s+1} + .. + g_t), are never formed. The block is cut
+# into tiles of 16 rows. Between two tiles the decay is a product: up to the end of the early tile, across the tiles that
+# lie between, from the start of the late one. Inside a tile, blocks of 2, 4, 8 and 16 rows are split in an early and a
+# late half, and the decay is a product of what lies on both sides of the middle. So all is matrix products, and every
+# exponent is the sum of just the log-decays that it means: never positive, and no difference of large sums.
 
-_TILE = 16  # small levels are summed in tiles of this many rows
-_spans = {}
+_TILE = 16
+_patterns = {}
 
 
-def _span(half, rows, strict, like):
-    """[tile, tile] of ones and zeros: which rows' log-decays lie between each row and the middle of its block."""
-    tile = min(rows, max(2 * half, _TILE))
-    key = half, tile, strict, like.dtype, like.device
-    if key not in _spans:
-        row = torch.arange(tile, device=like.device)
-        part = row // half
-        earlier, later = row[None, :] < row[:, None], row[None, :] > row[:, None]
-        upto = earlier if strict else ~later
-        seen = torch.where((part % 2 == 1)[:, None], upto, later)
-        _spans[key] = (seen & (part[:, None] == part[None, :])).to(like.dtype)
-    return _spans[key]
+def _pattern(strict, like):
+    """spans [levels + 2, 16, 16]: whose log-decays to add for each row, at each level, then from the tile's start and to
+    its end. seen [levels, 16, 16]: the pairs that a level is for. With s = t in sight there is a level for it."""
+    key = "pattern", strict, like.dtype, like.device
+    if key not in _patterns:
+        row = torch.arange(_TILE, device=like.device)
+        t, s = row[:, None], row[None, :]
+        upto, spans, seen = (s < t) if strict else (s <= t), [], []
+        for half in (1, 2, 4, 8):
+            part = t // half == s // half
+            late = (t // half) % 2 == 1
+            spans.append(part & torch.where(late, upto, s > t))
+            seen.append(late & (s // half == t // half - 1))
+        if not strict:
+            spans.append(torch.zeros_like(upto))
+            seen.append(s == t)
+        spans += [upto, s > t]
+        _patterns[key] = torch.stack(spans).to(like.dtype), torch.stack(seen).to(like.dtype)
+    return _patterns[key]
+
+
+def _between(tiles, like):
+    """[tiles * tiles, tiles]: which tiles lie between a late tile i and an early tile j; and [tiles, tiles]: j < i."""
+    key = "between", tiles, like.dtype, like.device
+    if key not in _patterns:
+        tile = torch.arange(tiles, device=like.device)
+        late, early, other = tile[:, None, None], tile[None, :, None], tile[None, None, :]
+        inside = (early < other) & (other < late)
+        _patterns[key] = inside.to(like.dtype).flatten(0, 1), (tile[None, :] < tile[:, None]).to(like.dtype)
+    return _patterns[key]
+
+
+def _tiles(x, batch):
+    """[.., C, A] as [batch, tiles, 16, A], zeros where rows are missing."""
+    n, channels = x.shape[-2:]
+    missing = -n % _TILE
+    x = torch.nn.functional.pad(x, (0, 0, 0, missing)) if missing else x
+    return x.expand(*batch, n + missing, channels).reshape(-1, (n + missing) // _TILE, _TILE, channels)
+
+
+def _square(a, batch):
+    """[.., C, C] as [batch, rows, rows], zeros where rows are missing; contiguous."""
+    n = a.shape[-1]
+    missing = -n % _TILE
+    a = torch.nn.functional.pad(a, (0, missing, 0, missing)) if missing else a
+    return a.expand(*batch, n + missing, n + missing).reshape(-1, n + missing, n + missing).contiguous()
+
+
+def _diagonal(a):
+    """The diagonal tiles of [batch, rows, rows], a view [batch, tiles, 16, 16]."""
+    tiles = a.shape[-1] // _TILE
+    return a.view(-1, tiles, _TILE, tiles, _TILE).diagonal(dim1=1, dim2=3).movedim(-1, 1)
+
+
+def _bmm(x, y):
+    """Matrix products over all leading dims."""
+    return torch.bmm(x.flatten(0, -3), y.flatten(0, -3)).view(*x.shape[:-1], y.shape[-1])
 
 
 class _ladder:
-    """Factors for each level, [levels, batch, rows, A], from g [.., C, A]; rows is C made a power of two, at least 2."""
+    """The decays of log-decays g [.., C, A]: `near` [batch, tiles, levels, 16, A] inside tiles, `start` and `end`
+    [batch, tiles, 16, A] from a tile's start and to its end, `apart` [batch, tiles, tiles, 1, A] between tiles."""
 
     def __init__(self, g, strict):
-        n, channels = g.shape[-2:]
-        self.strict, self.rows, self._scaled = strict, max(2, 1 << (n - 1).bit_length()), {}
-        g = _rows(g, self.rows)
-        self.factors, half = g.new_empty(self.rows.bit_length() - 1, *g.shape), 1
-        for level in self.factors:
-            span = _span(half, self.rows, strict, g)
-            tiles = g.view(-1, len(span), channels)
-            torch.bmm(span.expand(len(tiles), -1, -1), tiles, out=level.view(tiles.shape))
-            half *= 2
-        self.factors.clamp_(min=_LEAST[g.dtype]).exp_()
+        batch = g.shape[:-2]
+        g = _tiles(g, batch)
+        spans, self.seen = _pattern(strict, g)
+        count, tiles = g.shape[:2]
+        flat = g.flatten(0, 1)
+        decays = torch.bmm(spans.flatten(0, 1).expand(len(flat), -1, -1), flat)
+        decays = _decay_(decays).view(count, tiles, -1, _TILE, g.shape[-1])
+        self.near, self.start, self.end = decays[:, :, :-2], decays[:, :, -2], decays[:, :, -1]
+        inside, earlier = _between(tiles, g)
+        apart = _decay_(torch.bmm(inside.expand(count, -1, -1), g.sum(-2))).view(count, tiles, tiles, 1, -1)
+        self.apart = apart.mul_(earlier[..., None, None])
 
-    def scaled(self, x, batch):
-        """`x` as [batch, rows, A], and times the factors of every level; kept, since a block uses it more than once."""
-        key = id(x), batch
-        if key not in self._scaled:
-            flat = _rows(x.expand(*batch, *x.shape[-2:]), self.rows)
-            factors = self.factors
-            if len(flat) != factors.shape[1]:
-                factors = factors.repeat(1, len(flat) // factors.shape[1], 1, 1)
-            self._scaled[key] = x, flat, flat * factors, factors
-        return self._scaled[key][1:]
-
-
-def _rows(x, rows):
-    """[.., C, A] as [batch, rows, A], zeros where rows are missing."""
-    n, channels = x.shape[-2:]
-    x = torch.nn.functional.pad(x, (0, 0, 0, rows - n)) if rows > n else x
-    return x.reshape(-1, rows, channels).contiguous()
-
-
-def _early(x, half):
-    """A view of the early halves of the blocks of 2 * half rows, [batch * blocks, half, A]."""
-    return x.view(-1, 2, half, x.shape[-1])[:, 0]
-
-
-def _late(x, half):
-    return x.view(-1, 2, half, x.shape[-1])[:, 1]
-
-
-def _corner(a, half):
-    """A view of [batch, n, n] between the late rows and the early columns of each block, [batch, blocks, half, half]."""
-    n = a.shape[-1]
-    shape, strides = (len(a), n // (2 * half), half, half), (n * n, 2 * half * (n + 1), n, 1)
-    return a.as_strided(shape, strides, a.storage_offset() + half * n)
-
-
-def _square(a, batch, rows):
-    """[.., C, C] as [batch, rows, rows], zeros where rows are missing; contiguous."""
-    n = a.shape[-1]
-    a = a.expand(*batch, n, n)
-    a = torch.nn.functional.pad(a, (0, rows - n, 0, rows - n)) if rows > n else a
-    return a.reshape(-1, rows, rows).contiguous()
-
-
-def _product(a, x):
-    """[.., m, n] times [.., n, A]; a product this small is faster elementwise."""
-    return torch.bmm(a, x) if a.shape[-1] > 2 else (a[..., None] * x[:, None]).sum(-2)
+    def across(self, batch):
+        """The same for a batch that has dims which the log-decays lack."""
+        times = math.prod(batch) // len(self.near)
+        parts = self.near, self.start, self.end, self.apart
+        return parts if times == 1 else [p.repeat(times, *[1] * (p.dim() - 1)) for p in parts]
 
 
 def _scores(x, y, ladder):
     """A[t, s] = sum over channels of x_t y_s times the decay between them. [.., C, A] and [.., C, A] -> [.., C, C]."""
-    batch, n, half = torch.broadcast_shapes(x.shape[:-2], y.shape[:-2]), x.shape[-2], 1
-    (x, xs, _), (y, ys, _) = ladder.scaled(x, batch), ladder.scaled(y, batch)
-    a = x.new_zeros(len(x), ladder.rows, ladder.rows)
-    for late, early in zip(xs, ys, strict=True):
-        corner = _corner(a, half)
-        corner.copy_(torch.bmm(_late(late, half), _early(early, half).mT).view(corner.shape))
-        half *= 2
-    if not ladder.strict:
-        a.diagonal(dim1=-2, dim2=-1).copy_((x * y).sum(-1))
-    return a.view(*batch, ladder.rows, ladder.rows)[..., :n, :n]
+    batch, n = torch.broadcast_shapes(x.shape[:-2], y.shape[:-2]), x.shape[-2]
+    near, start, end, apart = ladder.across(batch)
+    x, y = _tiles(x, batch), _tiles(y, batch)
+    inside = _bmm(x[:, :, None] * near, (y[:, :, None] * near).mT).mul_(ladder.seen).sum(2)
+    if near.shape[1] == 1:
+        return inside.view(*batch, _TILE, _TILE)[..., :n, :n]
+    early = ((y * end)[:, None] * apart).flatten(2, 3)
+    a = _bmm(x * start, early.mT).flatten(1, 2)
+    _diagonal(a).add_(inside)
+    return a.view(*batch, *a.shape[-2:])[..., :n, :n]
 
 
 def _apply(a, y, ladder):
     """z_t = sum_s A[t, s] y_s times the decay between them. [.., C, C] and [.., C, A] -> [.., C, A]."""
-    batch, n, half = torch.broadcast_shapes(a.shape[:-2], y.shape[:-2]), y.shape[-2], 1
-    a, (y, ys, factors) = _square(a, batch, ladder.rows), ladder.scaled(y, batch)
-    z = torch.zeros_like(y) if ladder.strict else a.diagonal(dim1=-2, dim2=-1)[..., None] * y
-    for early, factor in zip(ys, factors, strict=True):
-        corner = _corner(a, half).reshape(-1, half, half)
-        _late(z, half).addcmul_(_product(corner, _early(early, half)), _late(factor, half))
-        half *= 2
-    return z.view(*batch, ladder.rows, -1)[..., :n, :]
+    batch, n = torch.broadcast_shapes(a.shape[:-2], y.shape[:-2]), y.shape[-2]
+    near, start, end, apart = ladder.across(batch)
+    a, y = _square(a, batch), _tiles(y, batch)
+    z = _bmm(_diagonal(a)[:, :, None] * ladder.seen, y[:, :, None] * near).mul_(near).sum(2)
+    if near.shape[1] > 1:
+        early = ((y * end)[:, None] * apart).flatten(2, 3)
+        z.addcmul_(_bmm(a.unflatten(1, (-1, _TILE)), early), start)
+    return z.view(*batch, -1, z.shape[-1])[..., :n, :]
 
 
 def _apply_t(a, x, ladder):
     """z_s = sum_t A[t, s] x_t times the decay between them. [.., C, C] and [.., C, A] -> [.., C, A]."""
-    batch, n, half = torch.broadcast_shapes(a.shape[:-2], x.shape[:-2]), x.shape[-2], 1
-    a, (x, xs, factors) = _square(a, batch, ladder.rows), ladder.scaled(x, batch)
-    z = torch.zeros_like(x) if ladder.strict else a.diagonal(dim1=-2, dim2=-1)[..., None] * x
-    for late, factor in zip(xs, factors, strict=True):
-        corner = _corner(a, half).reshape(-1, half, half).mT
-        _early(z, half).addcmul_(_product(corner, _late(late, half)), _early(factor, half))
-        half *= 2
-    return z.view(*batch, ladder.rows, -1)[..., :n, :]
+    batch, n = torch.broadcast_shapes(a.shape[:-2], x.shape[:-2]), x.shape[-2]
+    near, start, end, apart = ladder.across(batch)
+    a, x = _square(a, batch), _tiles(x, batch)
+    z = _bmm((_diagonal(a)[:, :, None] * ladder.seen).mT, x[:, :, None] * near).mul_(near).sum(2)
+    if near.shape[1] > 1:
+        late = _bmm(a.unflatten(1, (-1, _TILE)).mT, x * start).unflatten(2, (-1, _TILE))
+        z.addcmul_((late * apart).sum(1), end)
+    return z.view(*batch, -1, z.shape[-1])[..., :n, :]
