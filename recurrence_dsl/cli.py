@@ -182,6 +182,20 @@ def train(
     run(TrainOptions(spec=spec, out=out, task=Task(task.value), settings=sizes, **shape, **course))  # type: ignore[arg-type]
 
 
+@app.command()
+def convert(
+    checkpoint: Annotated[Path, typer.Argument(metavar="DIR", help="A checkpoint: safetensors with their config.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder to write into; made if missing.")],
+    to: Annotated[
+        str | None, typer.Option(metavar="FORMAT", help="Write this published format, from a checkpoint of ours.")
+    ] = None,
+) -> None:
+    """Turn a published checkpoint into a model of a spec's layers, or such a model into a published format."""
+    from .weights import convert as run
+
+    print(run(checkpoint, out, to))
+
+
 def main() -> None:
     """The console script's entry."""
     app(prog_name="recurrence")

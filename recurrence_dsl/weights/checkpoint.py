@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from ..diagnostics import CallError
 from ..layers import LanguageModel
 from .arithmetic import evaluate
 from .mapping import Format, format_of, read_format
-from .transfer import Report, export, load
+from .transfer import export, load
 
+CONFIG = "config.json"
 OUR_CONFIG = "recurrence.json"
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -49,7 +51,7 @@ def model_from(folder: Path | str, format: str | None = None, **options: Any) ->
     the config says. Raises CallError for a checkpoint that does not fit the format.
     """
     folder = Path(folder)
-    config = _read_json(folder / "config.json")
+    config = _read_json(folder / CONFIG)
     chosen = read_format(format) if format else format_of(config)
     tensors = read_tensors(folder)
     model = LanguageModel(chosen.spec, **(arguments(chosen, config, tensors) | options))
@@ -84,7 +86,7 @@ def save_as(model: LanguageModel, folder: Path | str, format: str, config: Mappi
     """Writes a model in a published format; `config` becomes the `config.json`."""
     _write(Path(folder), export(model, format))
     if config is not None:
-        (Path(folder) / "config.json").write_text(json.dumps(dict(config), indent=2) + "\n", encoding="utf-8")
+        (Path(folder) / CONFIG).write_text(json.dumps(dict(config), indent=2) + "\n", encoding="utf-8")
 
 
 def save(model: LanguageModel, folder: Path | str) -> None:
@@ -126,11 +128,20 @@ def _read_json(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def convert(source: Path | str, out: Path | str, to: str | None = None) -> Report | None:
-    """What `recurrence convert` does: a published checkpoint into ours, or, with `to`, ours into a published format."""
+def convert(source: Path | str, out: Path | str, to: str | None = None) -> str:
+    """What `recurrence convert` does: a published checkpoint into ours, or, with `to`, ours into a published format.
+
+    The published config is kept beside our weights, and comes back with them.
+    Returns one line that says what was written. Raises CallError, with a report, for a checkpoint that does not fit.
+    """
+    source = Path(source)
     if to is None:
-        save(model_from(source), out)
-        return None
-    config = _read_json(Path(source) / "config.json") if (Path(source) / "config.json").is_file() else None
-    save_as(open_model(source), out, to, config)
-    return None
+        model = model_from(source)
+        save(model, out)
+        shutil.copyfile(source / CONFIG, Path(out) / CONFIG)
+    else:
+        model = open_model(source)
+        config = _read_json(source / CONFIG) if (source / CONFIG).is_file() else None
+        save_as(model, out, to, config)
+    count = sum(parameter.numel() for parameter in model.parameters())
+    return f"{Path(out) / WEIGHTS}: {count:,} parameters, {'our own names' if to is None else to}"
