@@ -93,8 +93,7 @@ def digest(spec: Spec) -> str:
 class _Module:
     def __init__(self, spec: Spec, programs: Programs, sizes: dict[str, int]) -> None:
         self.spec, self.programs = spec, programs
-        terms = max((len(v.args) for v in programs.body.values if v.op is Op.STACK), default=1)
-        self.sizes = Sizes(sizes, terms)
+        self.sizes = Sizes(sizes)
         self.used: set[str] = set()
         self.carried = carried_names(spec)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import assert_never
 
-from ..program.ops import BATCH, COL, HEAD, LEADING, LEAVES, ROW, Mask, Op, Prim, Program, Value
+from ..program.ops import BATCH, COL, HEAD, LEADING, LEAVES, ROW, Mask, Op, Prim, Program, Value, term_counts
 from .names import Names
 from .torch_contract import Operand, contraction
 from .torch_shapes import Sizes, aligned
@@ -15,6 +15,7 @@ _CALLS = {
     Prim.EXP: "torch.exp",
     Prim.LOG: "torch.log",
     Prim.LOG1P: "torch.log1p",
+    Prim.EXPM1: "torch.expm1",
     Prim.SQRT: "torch.sqrt",
     Prim.ABS: "torch.abs",
     Prim.SIGN: "torch.sign",
@@ -39,6 +40,7 @@ class TorchPrinter:
     def __init__(self, program: Program, sizes: Sizes, taken: frozenset[str] = frozenset()) -> None:
         self.program, self.sizes = program, sizes
         self.names = Names(program, taken).of
+        self._terms = term_counts(program)
         self.helpers: set[str] = set()
         self.static = self._static()
         self.uses = self._uses()
@@ -48,7 +50,8 @@ class TorchPrinter:
         found: set[int] = set()
         for v in self.program.values:
             if v.op in _STATIC or (v.args and all(a in found for a in v.args)) or (v.op is Op.PAIR and not v.args):
-                found.add(v.index)
+                if BATCH not in v.dims:
+                    found.add(v.index)
         return frozenset(found)
 
     def _uses(self) -> dict[int, int]:
@@ -188,13 +191,21 @@ class TorchPrinter:
         return f"{call}({self.fit(x, v.dims)[0]}, {self.fit(y, v.dims)[0]})"
 
     def _contract(self, v: Value) -> tuple[str, int]:
-        x, y = (self.operand(a) for a in v.args)
-        return self._product(x, y, v.attr, v.dims)  # type: ignore[arg-type]
+        x, y = (self._matching(a, v.is_complex) for a in v.args)
+        return self._product(x, y, v, v.dims)
 
-    def _product(self, x: Operand, y: Operand, over: tuple[str, ...], out: tuple[str, ...]) -> tuple[str, int]:
-        text = contraction(x, y, over, out)
+    def _matching(self, index: int, is_complex: bool) -> Operand:
+        """The operand, made complex where the other one is: a matrix product does not promote."""
+        x, v = self.operand(index), self.program.values[index]
+        return Operand(f"{x.text}.to(dtype.to_complex())", x.dims) if is_complex and not v.is_complex else x
+
+    def _sizes(self, v: Value) -> Sizes:
+        return Sizes(self.sizes.axes, self._terms.get(v.index, 1))
+
+    def _product(self, x: Operand, y: Operand, v: Value, out: tuple[str, ...]) -> tuple[str, int]:
+        text = contraction(x, y, v.attr, out)  # type: ignore[arg-type]
         for d in out:
-            text = text.replace(f"@{d}@", self.sizes.of(d))
+            text = text.replace(f"@{d}@", self._sizes(v).of(d))
         return text, 2 if " @ " in text and not text.startswith("(") else 9
 
     def _scores(self, v: Value) -> tuple[str, int]:
@@ -204,7 +215,7 @@ class TorchPrinter:
         dims = self.program.values[y].dims
         columns = Operand(self.atom(y), tuple(COL if d == ROW else d for d in dims))
         out = tuple(d for d in v.dims if d in (*self.program.values[x].dims, *columns.dims))
-        text, _ = self._product(self.operand(x), columns, v.attr, out)  # type: ignore[arg-type]
+        text, _ = self._product(self.operand(x), columns, v, out)
         return f"({text}) * {self.text(pair)}", 2
 
     def _vector_pair(self, index: int) -> bool:
@@ -218,7 +229,7 @@ class TorchPrinter:
         first = flat(x) if which == "scores" else self.text(x)
         text = f"_{which}({first}, {flat(y)}, {self.text(pair)})"
         if axes > 1 and which != "scores":
-            text += f".reshape{self.sizes.shape(v.dims)}"
+            text += f".reshape{self._sizes(v).shape(v.dims)}"
         return text
 
     def _call(self, v: Value) -> str:
@@ -281,7 +292,7 @@ class TorchPrinter:
 
     def _expand(self, v: Value) -> str:
         (x,) = v.args
-        shape = self.sizes.shape(v.dims)
+        shape = self._sizes(v).shape(v.dims)
         if self.program.values[x].op is Op.NUMBER:
             kind = "dtype.to_complex()" if v.is_complex else "dtype"
             return f"torch.full({shape}, {self.text(x)}, dtype={kind}, device=device)"

@@ -9,7 +9,7 @@ from ..program.ops import BATCH, COL, HEAD, ROW
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """What a dim's size is called in the emitted code."""
+    """What a dim's size is called in the emitted code; `terms` is the number of one value's rank-one terms."""
 
     axes: dict[str, int]
     terms: int = 1

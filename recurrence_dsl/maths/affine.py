@@ -148,7 +148,7 @@ class Collector:
             case Fn.DIV, (x, y):
                 below = self.plain(y, e.args[1].span)
                 return self._scaled(x, self.al.apply(Fn.DIV, number(1.0), below, span=e.args[1].span))
-            case (Fn.RE | Fn.IM), (x,) if self._holds(x):
+            case ((Fn.RE | Fn.IM), (x,)) if self._holds(x):
                 return replace(x, terms=(), opaque=f"`{e.fn.value}` of the state is not a multiple of the state")
             case _:
                 plain = tuple(self.plain(x, e.span) for x in args)
@@ -191,7 +191,8 @@ class Collector:
         const = self.al.sum_over(x.const, over) if value_of(x.const) != 0 else x.const
         out = Affine(const, (), x.opaque)
         for t in x.terms:
-            out = _sum(self.al.add(out.const, number(0.0)), out, self._contract(t, over))
+            part = self._contract(t, over)
+            out = _sum(self.al.add(out.const, part.const), out, part)
         return out
 
     def _contract(self, t: Term, over: tuple[str, ...]) -> Affine:
@@ -200,13 +201,23 @@ class Collector:
         outside = tuple(a for a in over if a not in left)
         if inside and t.contracted:
             return self._contract_again(t, over)
-        moved = tuple(f for f in t.outer if set(f.axes) & set(inside))
-        stay = tuple(f for f in t.outer if not set(f.axes) & set(inside))
+        opened = tuple(part for f in t.outer for part in self._opened(f, frozenset(inside)))
+        moved = tuple(f for f in opened if set(f.axes) & set(inside))
+        stay = tuple(f for f in opened if not set(f.axes) & set(inside))
         if any(set(f.axes) - set(inside) for f in moved):
             return self._contract_whole(t, over)
         outer = self.al.factors(self.al.sum_over(self.al.product(stay), outside)) if outside else stay
         axes = self._ordered((*t.contracted, *inside))
         return Affine(number(0.0), (replace(t, outer=outer, contracted=axes, inner=(*t.inner, *moved)),))
+
+    def _opened(self, factor: Expr, inside: frozenset[str]) -> tuple[Expr, ...]:
+        """The factor's own factors where it is a product under a name that varies along contracted and other axes."""
+        own = set(factor.axes)
+        if not (own & inside and own - inside):
+            return (factor,)
+        body = self.values[factor.name] if isinstance(factor, Now) and factor.kind is Kind.LET else factor
+        parts = self.al.factors(body)
+        return parts if parts == (factor,) else tuple(p for part in parts for p in self._opened(part, inside))
 
     def _contract_again(self, t: Term, over: tuple[str, ...]) -> Affine:
         """A second contraction of a read: of another state's read it is pointwise; of a held one, a wider rank-one term."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import reduce
 
-from ..expr import Apply, AxisFn, Expr, Fn, Number, Over, Size
+from ..expr import Apply, AxisFn, Expr, Fn, Number, Over, Renamed, Size
 from ..source import NOWHERE, Span
 
 Value = float | complex
@@ -49,6 +49,11 @@ class Algebra:
                 return x
             case (float() | int() | complex()) as a, (float() | int() | complex()) as b:
                 return number(a + b)
+        match x, y:
+            case _, Apply(fn=Fn.NEG, args=(taken,)):
+                return self.sub(x, taken)
+            case Apply(fn=Fn.NEG, args=(taken,)), _:
+                return self.sub(y, taken)
             case _:
                 return self.apply(Fn.ADD, x, y, span=x.span.to(y.span))
 
@@ -60,6 +65,9 @@ class Algebra:
                 return self.neg(y)
             case (float() | int() | complex()) as a, (float() | int() | complex()) as b:
                 return number(a - b)
+        match y:
+            case Apply(fn=Fn.NEG, args=(added,)):
+                return self.add(x, added)
             case _:
                 return self.apply(Fn.SUB, x, y, span=x.span.to(y.span))
 
@@ -104,6 +112,14 @@ class Algebra:
                 return (number(-1.0), *self.factors(x))
             case _:
                 return (e,)
+
+    def renamed(self, e: Expr, source: str, target: str) -> Expr:
+        """e[source -> target]; `e` itself where it does not vary along `source`."""
+        if source not in e.axes:
+            return e
+        axes = {target if a == source else a for a in e.axes}
+        ordered = tuple(a for a in self.order if a in axes)
+        return Renamed(arg=e, source=source, target=target, axes=ordered, is_complex=e.is_complex, span=e.span)
 
     def sum_over(self, e: Expr, axes: Sequence[str]) -> Expr:
         """sum[axes](e), with what does not vary along the axes pulled out and sums of products taken apart."""

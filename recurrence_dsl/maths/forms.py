@@ -10,7 +10,8 @@ from .affine import Affine, Collector, Reads, Term
 from .algebra import Algebra
 from .logs import Logs
 from .ranges import Interval, Ranges
-from .recurrence import Erase, Form, Read, StateForm
+from .rank_one import rank_one
+from .recurrence import Form, Read, StateForm
 from .split import Partition, Splitter
 
 
@@ -91,9 +92,9 @@ class Chooser:
         if writes is None:
             return "its write is not a product of a part for each side of its reads"
         writes = tuple(w for w in writes if all(getattr(f, "value", None) != 0 for f in w.factors))
-        erases = tuple(Erase(self.al.product(t.outer), self.al.product(t.inner)) for t in u.erasing)
         return self._form(
-            u, Form.MATRIX, "matrix products over pairs of tokens", log_decay=addends, writes=writes, erases=erases,
+            u, Form.MATRIX, "matrix products over pairs of tokens", log_decay=addends, writes=writes,
+            erases=rank_one(u.erasing, self.al),
             erase_axes=tuple(a for a in u.state.axes if a in erase),
         )  # fmt: skip
 

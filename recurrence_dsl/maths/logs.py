@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
-from ..expr import Apply, Expr, Fn, Kind, Now, Number, Renamed
+from ..expr import Apply, AxisFn, Expr, Fn, Kind, Now, Number, Over, Renamed
 from .algebra import Algebra, number, value_of
 from .ranges import Ranges
 
@@ -28,8 +29,11 @@ class Logs:
                 return _log_number(e)
             case Now(kind=Kind.LET) if e.name in self.lets:
                 return self.of(self.lets[e.name])
+            case Over(fn=AxisFn.SOFTMAX):
+                return self._softmax(e)
             case Renamed():
-                return None
+                log = self.of(e.arg)
+                return None if log is None else al.renamed(log, e.source, e.target)
             case Apply(fn=Fn.EXP, args=(x,)):
                 return x
             case Apply(fn=Fn.SIGMOID, args=(x,)):
@@ -58,6 +62,12 @@ class Logs:
             return self.algebra.apply(Fn.LOGSIGMOID, self.algebra.neg(inner.args[0]), span=e.span)
         return self._plain(e)
 
+    def _softmax(self, e: Over) -> Expr:
+        """log(softmax(x)) = y - log(sum(exp(y))) with y = x - max(x)."""
+        al, rest = self.algebra, tuple(a for a in e.arg.axes if a not in e.over)
+        y = al.sub(e.arg, replace(e, fn=AxisFn.MAX, axes=rest))
+        return al.sub(y, al.apply(Fn.LOG, al.sum_over(al.apply(Fn.EXP, y), e.over), span=e.span))
+
     def _plain(self, e: Expr) -> Expr | None:
         """The computed value's log, where it is bounded away from zero."""
         return self.algebra.apply(Fn.LOG, e, span=e.span) if self.ranges.of(e).low > 0 else None
@@ -67,8 +77,6 @@ class Logs:
 
 
 def _log_number(e: Number) -> Expr | None:
-    import math
-
     value = e.value
     if isinstance(value, complex) or value < 0:
         return None

@@ -41,7 +41,7 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Erase:
-    """A rank-one term a (b . S_{t-1}), contracted over the state's erase axes; `scale` multiplies it per token."""
+    """A rank-one term a (b . S_{t-1}), contracted over the state's erase axes."""
 
     a: Expr
     b: Expr

@@ -82,6 +82,7 @@ class Prim(Enum):
     DECAY = "decay"  # exp of a log-decay <= 0; may be cut where the precision underflows
     LOG = "log"
     LOG1P = "log1p"
+    EXPM1 = "expm1"
     SQRT = "sqrt"
     ABS = "abs"
     SIGN = "sign"
@@ -160,6 +161,17 @@ def only(program: Program, wanted: Callable[[str], bool]) -> Program:
 def order_dims(dims: set[str] | frozenset[str], axes: tuple[str, ...]) -> tuple[str, ...]:
     """Dims in layout order."""
     return tuple(d for d in (*LEADING, *axes) if d in dims)
+
+
+def term_counts(program: Program) -> dict[int, int]:
+    """For each value with `TERM` or `TERM2`, how many rank-one terms it has; states may differ in theirs."""
+    found: dict[int, int] = {}
+    for v in program.values:
+        if v.op is Op.STACK and v.attr in (TERM, TERM2):
+            found[v.index] = len(v.args)
+        elif TERM in v.dims or TERM2 in v.dims:
+            found[v.index] = max(found.get(a, 1) for a in v.args)
+    return found
 
 
 LEAVES = frozenset(

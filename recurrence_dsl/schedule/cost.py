@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from ..check.spec import Declared, Spec
-from ..program.ops import BATCH, COL, LEAVES, ROW, TERM, TERM2, Op, Program, Value
+from ..program.ops import BATCH, COL, LEAVES, ROW, TERM, TERM2, Op, Program, Value, term_counts
 from .plan import Plan
 
 
@@ -44,9 +44,10 @@ def flops(program: Program, sizes: Mapping[str, int], block: int) -> float:
 
     A multiplication, an addition and a pointwise function count one each, four times as much on complex numbers.
     """
-    terms = max((len(v.args) for v in program.values if v.op is Op.STACK), default=1)
-    counter = _Counter(program, {**sizes, ROW: block, COL: block, TERM: terms, TERM2: terms})
-    return sum(counter.of(v) for v in program.values) / block
+    counts = term_counts(program)
+    blocks = {**sizes, ROW: block, COL: block}
+    counters = {n: _Counter(program, {**blocks, TERM: n, TERM2: n}) for n in {1, *counts.values()}}
+    return sum(counters[counts.get(v.index, 1)].of(v) for v in program.values) / block
 
 
 @dataclass(frozen=True, slots=True)
