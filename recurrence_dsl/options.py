@@ -46,8 +46,13 @@ QUIET = Variable(
     "0",
     '1: `"auto"` does not say which back end and form it chose',
 )
+TRITON_INTERPRET = Variable(
+    "TRITON_INTERPRET",
+    "0",
+    "Triton's own. 1: its kernels run in Python on the CPU's tensors, slowly",
+)
 
-VARIABLES = (CACHE_DIR, DEBUG, QUIET)
+VARIABLES = (CACHE_DIR, DEBUG, QUIET, TRITON_INTERPRET)
 
 
 def cache_dir() -> Path:
