@@ -36,13 +36,13 @@ class TrainOptions:
     task: Task = Task.TEXT
     settings: Mapping[str, float] = field(default_factory=dict)
     d_model: int = 128
-    layers: int = 4
+    layers: int = 3
     heads: int = 4
     groups: int = 1
     length: int = 256
-    batch: int = 16
-    steps: int = 400
-    minutes: float = 2.2
+    batch: int = 8
+    steps: int = 500
+    minutes: float = 2.0
     rate: float = 4e-3
     pairs: int = 8
     vocab: int = 128

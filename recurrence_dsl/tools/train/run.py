@@ -22,7 +22,7 @@ from .options import Task, TrainOptions
 from .picture import draw_losses
 from .recall import Recall, accuracy
 
-HELD_OUT_ROWS = 64
+HELD_OUT_ROWS = 32
 _ROWS_AT_ONCE = 16
 
 
