@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from ..check.spec import Declared, Input, Spec
 from ..diagnostics import CallError
+from ..options import DEBUG
 from .choices import Choices
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
@@ -21,6 +23,7 @@ class Checker:
 
     def __init__(self, spec: Spec, choices: Choices) -> None:
         self.spec, self.choices = spec, choices
+        self.debug = DEBUG.flag()
 
     def _shape(self, d: Declared, lead: Sequence[int | str]) -> tuple[int | str, ...]:
         grouped = isinstance(d, Input) and d.per_group
@@ -41,6 +44,9 @@ class Checker:
             _fit(f"input `{i.name}`", x, want, [*names, "G" if i.per_group else "H", *i.axes])
             lead = list(x.shape[: len(names)])
         _one_device({i.name: given[i.name] for i in self.spec.inputs})
+        if self.debug:
+            for i in self.spec.inputs:
+                _keeps_promise(i, given[i.name])
 
     def state(self, given: Mapping[str, Tensor], carried: Sequence[Declared], batch: int, device: torch.device) -> None:
         """[B, H, *axes] for each state and for each other value that is read at [t-1]."""
@@ -52,7 +58,9 @@ class Checker:
             grouped = isinstance(d, Input) and d.per_group
             _fit(f"initial state `{d.name}`", x, want, ["B", "G" if grouped else "H", *d.axes], "R0408")
             if x.device != device:
-                raise CallError("R0405", f"initial state `{d.name}` is on {x.device}, the inputs on {device}", "move it")
+                raise CallError(
+                    "R0405", f"initial state `{d.name}` is on {x.device}, the inputs on {device}", "move it"
+                )
 
     def _tensor(self, name: str, x: object) -> None:
         if not isinstance(x, Tensor):
@@ -88,10 +96,25 @@ def _fit(what: str, x: Tensor, want: Sequence[int | str], names: Sequence[str], 
         )
 
 
+def _keeps_promise(i: Input, x: Tensor) -> None:
+    """Every number inside the declared range, and none of them NaN where there is one."""
+    if i.is_complex or x.numel() == 0 or (math.isinf(i.low) and math.isinf(i.high)):
+        return
+    low, high = x.detach().amin().item(), x.detach().amax().item()
+    fits = (i.low < low if i.low_open else i.low <= low) and (high < i.high if i.high_open else high <= i.high)
+    if not fits:
+        bounds = f"{'(' if i.low_open else '['}{i.low:g}, {i.high:g}{')' if i.high_open else ']'}"
+        raise CallError(
+            "R0410", f"input `{i.name}` holds numbers from {low:g} to {high:g}", f"the spec promises {bounds}"
+        )
+
+
 def _one_device(tensors: Mapping[str, Tensor]) -> None:
     first = next(iter(tensors), None)
     for name, x in tensors.items():
         if x.device != tensors[first].device:  # type: ignore[index]
             raise CallError(
-                "R0405", f"input `{name}` is on {x.device}, `{first}` on {tensors[first].device}", "move one of them"  # type: ignore[index]
+                "R0405",
+                f"input `{name}` is on {x.device}, `{first}` on {tensors[first].device}",
+                "move one of them",  # type: ignore[index]
             )

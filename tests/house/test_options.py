@@ -12,7 +12,9 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_the_docs_list_every_variable_with_its_meaning():
-    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (\S.* \| .*) \|$", (ROOT / "docs/options.md").read_text(), re.MULTILINE))
+    rows = dict(
+        re.findall(r"^\| `([A-Z_]+)` \| (\S.* \| .*) \|$", (ROOT / "docs/options.md").read_text(), re.MULTILINE)
+    )
     assert rows == {v.name: f"{v.default} | {v.meaning}" for v in options.VARIABLES}
 
 
