@@ -7,7 +7,11 @@ import re
 
 from ..program.ops import Op, Program, Value
 
-RESERVED = frozenset(("torch", "math", "dtype", "device", "B", "H", "C", "static", "state", "block"))
+RESERVED = frozenset(
+    ("torch", "math", "inputs", "params", "state", "incoming", "static", "block", "B", "H", "C", "dtype", "device")
+    + ("first", "second", "third")
+)
+"""What the functions of an emitted file use themselves, beside its helpers, which begin with an underscore."""
 
 
 class Names:
@@ -19,7 +23,7 @@ class Names:
 
     def _fresh(self, hint: str) -> str:
         base = re.sub(r"\W", "_", hint)
-        base = f"{base}_" if keyword.iskeyword(base) else base
+        base = f"{base}_" if keyword.iskeyword(base) else f"x{base}" if base.startswith("_") else base
         name, n = base, 1
         while name in self._used:
             n += 1

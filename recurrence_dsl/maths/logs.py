@@ -43,6 +43,8 @@ class Logs:
             case Apply(fn=Fn.POW, args=(x, p)) if self._not_negative(x):
                 log = self.of(x)
                 return al.mul(p, log) if log is not None else None
+            case Apply(fn=Fn.MIN | Fn.MAX, args=(x, y)) if self._not_negative(x, y):
+                return self._extreme(x, y, e)
             case Apply(fn=Fn.SQRT, args=(x,)):
                 log = self.of(x)
                 return al.mul(number(0.5), log) if log is not None else None
@@ -54,6 +56,11 @@ class Logs:
     def _both(self, x: Expr, y: Expr, e: Expr) -> Expr | None:
         a, b = self.of(x), self.of(y)
         return self.algebra.add(a, b) if a is not None and b is not None else self._plain(e)
+
+    def _extreme(self, x: Expr, y: Expr, e: Apply) -> Expr | None:
+        """The logarithm rises: log(min(x, y)) = min(log(x), log(y))."""
+        a, b = self.of(x), self.of(y)
+        return self.algebra.apply(e.fn, a, b, span=e.span) if a is not None and b is not None else self._plain(e)
 
     def _complement(self, x: Expr, e: Expr) -> Expr | None:
         """log(1 - sigmoid(y)) = logsigmoid(-y)."""

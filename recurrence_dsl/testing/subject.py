@@ -43,6 +43,8 @@ def _build(spec: Spec, case: Case, params: Mapping[str, Tensor], form: str, **op
         mixer = mixer.double()
     with torch.no_grad():
         for name, parameter in mixer.named_parameters():
+            if parameter.is_complex():  # `double()` leaves these alone
+                parameter.data = parameter.data.to(params[name].dtype)
             parameter.copy_(params[name])
     return mixer
 

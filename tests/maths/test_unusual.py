@@ -15,7 +15,7 @@ from recurrence_dsl.testing.measure import compare
 from recurrence_dsl.testing.subject import Mixer, build, gradients, run
 from recurrence_dsl.tools.transition import transition_class
 
-from .unusual import EVERY, Unusual
+from .specs import EVERY, Unusual
 
 CHUNKS = (4, 16)
 each = pytest.mark.parametrize("unusual", EVERY, ids=lambda u: u.name)
@@ -30,11 +30,10 @@ def lifted(unusual: Unusual) -> Recurrence:
 @each
 def test_the_form(unusual: Unusual) -> None:
     found = lifted(unusual)
-    assert " ".join(s.form.value for s in found.states) == unusual.forms
+    assert " ".join(s.form.value for s in found.states) == unusual.expects("form")
     assert found.chunked == all(s.form is not Form.STEP for s in found.states)
-    assert unusual.why in found.states[-1].reason
-    if unusual.cls:
-        assert transition_class(found.states[0]) == unusual.cls
+    assert unusual.expects("why") in found.states[-1].reason
+    assert transition_class(found.states[0]).startswith(unusual.expects("class"))
 
 
 def case_of(unusual: Unusual) -> Case:
