@@ -92,7 +92,7 @@ class Lowering:
             case Fn.LOGSIGMOID:
                 return b.neg(b.map(Prim.SOFTPLUS, b.neg(x)))
             case Fn.SQUARE:
-                return b.mul(x, x)
+                return self._power(x, b.number(2))
             case Fn.RELU:
                 return b.map(Prim.MAX, x, b.number(0))
             case Fn.SILU:
@@ -131,14 +131,14 @@ class Lowering:
             if v.attr is Prim.SIGMOID and b.constant(p) != 2:
                 return b.exp(b.mul(p, b.neg(b.map(Prim.SOFTPLUS, b.neg(v.args[0])))))
         match b.constant(p):
+            case _ if (log := self._known_log(x)) is not None:
+                return b.exp(b.mul(p, log))
             case 2:
                 return b.mul(x, x)
             case 0.5:
                 return b.map(Prim.SQRT, x)
             case _ if isinstance(base := b.constant(x), float) and base > 0:
                 return b.exp(b.mul(p, b.number(math.log(base))))
-            case _ if (log := self._known_log(x)) is not None:
-                return b.exp(b.mul(p, log))
             case _:
                 return b.map(Prim.POW, x, p)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,6 +18,8 @@ from .feeds import feeds
 from .measure import largest, relative
 from .random_inputs import Drawn, cotangents, draw_inputs
 from .token_loop import gradients, token_loop
+from .tolerance import unit_roundoff
+from .torch_arrays import NoisyArrays
 
 NUDGE = 1e-7
 """Relative perturbation with which the reference's own sensitivity is measured, in float64."""
@@ -27,22 +31,16 @@ that underflows in one evaluation and not in another makes such values."""
 SILENT = 200.0
 """A log-decay of this size lets nothing through in float32."""
 
+NOISE = 4.0
+"""Roundoffs by which every operation of the token loop is off when its sensitivity to rounding is measured."""
+
 PLAIN = 4.0
-"""How much worse than plain token-by-token arithmetic in the same precision a result may be."""
+"""How much more than that sample of rounding errors a result may be off."""
 
 
 def results(spec: Spec, drawn: Drawn, case: Case) -> dict[str, Tensor]:
     """`output:NAME` and `state:NAME`, in double precision."""
-    outputs, state = interpret(
-        spec,
-        drawn.inputs,
-        drawn.params,
-        drawn.state,
-        sizes=case.size_of,
-        heads=case.heads,
-        groups=case.groups,
-        consts=dict(case.consts),
-    )
+    outputs, state = interpret(spec, drawn.inputs, drawn.params, drawn.state, **_sizes(case))
     named = {f"output:{n}": a for n, a in outputs.items()} | {f"state:{n}": a for n, a in state.items()}
     return {name: torch.from_numpy(array.copy()) for name, array in named.items()}
 
@@ -65,54 +63,50 @@ def weights(spec: Spec, case: Case) -> dict[str, Tensor]:
 
 
 def values_slack(spec: Spec, case: Case) -> dict[str, float]:
-    """What rounded inputs and plain arithmetic make of each result: no algorithm can be asked for more.
+    """What rounded inputs and rounded arithmetic make of each result: no algorithm can be asked for more.
 
     The larger of two: the tolerance times the change for a unit relative perturbation of everything that goes in; and a
-    multiple of the error of the token loop in the precision that the mixer accumulates in.
+    multiple of the change when every operation of the token loop is off by the roundoff that the mixer accumulates in.
     """
     drawn, exact = draw_inputs(spec, case), values(spec, case)
     moved = results(spec, nudged(drawn, case), case)
-    plain = _loop(spec, in_single(drawn), case) if case.dtype != "float64" else exact
-    return _slack(exact, moved, plain, case)
+    noisy = token_loop(spec, *_in_double(drawn), **_sizes(case), arrays=_noisy(case))
+    named = {f"output:{n}": t for n, t in noisy[0].items()} | {f"state:{n}": t for n, t in noisy[1].items()}
+    return _slack(exact, moved, named, case)
 
 
 def slopes_slack(spec: Spec, case: Case) -> dict[str, float]:
     """As `values_slack`, for the gradients."""
     drawn, exact = draw_inputs(spec, case), slopes(spec, case)
     moved = _slopes(spec, nudged(drawn, case), case)
-    plain = _slopes(spec, in_single(drawn), case, torch.float32) if case.dtype != "float64" else exact
-    return _slack(exact, moved, plain, case)
+    noisy = _slopes(spec, drawn, case, arrays=_noisy(case))
+    return _slack(exact, moved, noisy, case)
 
 
 def _slack(
-    exact: Mapping[str, Tensor], moved: Mapping[str, Tensor], plain: Mapping[str, Tensor], case: Case
+    exact: Mapping[str, Tensor], moved: Mapping[str, Tensor], noisy: Mapping[str, Tensor], case: Case
 ) -> dict[str, float]:
     by_input = {name: relative(case) * largest(moved[name] - still) / NUDGE for name, still in exact.items()}
-    by_rounding = {name: PLAIN * largest(plain[name].to(still.dtype) - still) for name, still in exact.items()}
+    by_rounding = {name: PLAIN * _change(noisy[name], still) for name, still in exact.items()}
     return {name: max(by_input[name], by_rounding[name]) for name in exact}
 
 
-def _loop(spec: Spec, drawn: Drawn, case: Case) -> dict[str, Tensor]:
-    outputs, state = token_loop(
-        spec,
-        drawn.inputs,
-        drawn.params,
-        drawn.state,
-        sizes=case.size_of,
-        heads=case.heads,
-        groups=case.groups,
-        consts=dict(case.consts),
-    )
-    return {f"output:{n}": t for n, t in outputs.items()} | {f"state:{n}": t for n, t in state.items()}
+def _change(noisy: Tensor, still: Tensor) -> float:
+    """The largest change; infinite where rounding can turn a finite result into none, as in sqrt(1 - 1)."""
+    broken = (still.isfinite() & ~noisy.isfinite()).any()
+    return math.inf if broken else largest(noisy - still)
 
 
-def in_single(drawn: Drawn) -> Drawn:
-    """Everything in float32."""
-    inputs, params, state = (
-        {n: t.to(torch.complex64 if t.is_complex() else torch.float32) for n, t in group.items()}
+def _noisy(case: Case) -> NoisyArrays:
+    accumulated = torch.float64 if case.dtype == "float64" else torch.float32
+    return NoisyArrays(NOISE * unit_roundoff(accumulated), case.seed)
+
+
+def _in_double(drawn: Drawn) -> list[dict[str, Tensor]]:
+    return [
+        {n: t.to(torch.complex128 if t.is_complex() else torch.float64) for n, t in group.items()}
         for group in (drawn.inputs, drawn.params, drawn.state)
-    )
-    return Drawn(inputs, params, state)
+    ]
 
 
 def value_floors(spec: Spec, case: Case) -> dict[str, float]:
@@ -126,11 +120,18 @@ def slope_floors(spec: Spec, case: Case) -> dict[str, float]:
     """The smallest scale against which a gradient is judged.
 
     A gate's gradient is a difference of what its decay multiplies after and before, so it inherits the rounding of
-    those terms even where they cancel. The largest |x dx| over the other inputs is their size; the derivative of a
+    those terms even where they cancel. The largest |x dx| over inputs and states is their size; the derivative of a
     log-decay, which is about as large as the log-decay, multiplies it. Beyond SILENT a decay is zero in float32.
     """
     drawn, found = draw_inputs(spec, case), slopes(spec, case)
-    flow = max((_flow(drawn.inputs[name], found[f"input:{name}"]) for name in drawn.inputs), default=0.0)
+    flow = max(
+        (
+            _flow(t, found[f"{kind}:{n}"])
+            for kind, group in (("input", drawn.inputs), ("state", drawn.state))
+            for n, t in group.items()
+        ),
+        default=0.0,
+    )
     least = NEGLIGIBLE * max(largest(weight) for weight in weights(spec, case).values())
     gates = feeds(spec).gates
     scaled = [name for name in found if name.startswith("param:") or name.removeprefix("input:") in gates]
@@ -144,19 +145,12 @@ def _flow(value: Tensor, slope: Tensor) -> float:
     return float(product.max()) if product.numel() else 0.0
 
 
-def _slopes(spec: Spec, drawn: Drawn, case: Case, dtype: torch.dtype = torch.float64) -> dict[str, Tensor]:
-    return gradients(
-        spec,
-        drawn.inputs,
-        drawn.params,
-        drawn.state,
-        weights(spec, case),
-        sizes=case.size_of,
-        heads=case.heads,
-        groups=case.groups,
-        consts=dict(case.consts),
-        dtype=dtype,
-    )
+def _slopes(spec: Spec, drawn: Drawn, case: Case, **options: Any) -> dict[str, Tensor]:
+    return gradients(spec, drawn.inputs, drawn.params, drawn.state, weights(spec, case), **_sizes(case), **options)
+
+
+def _sizes(case: Case) -> dict[str, Any]:
+    return {"sizes": case.size_of, "heads": case.heads, "groups": case.groups, "consts": dict(case.consts)}
 
 
 def nudged(drawn: Drawn, case: Case) -> Drawn:

@@ -25,6 +25,7 @@ def token_loop(
     heads: int | None = None,
     groups: int | None = None,
     consts: Mapping[str, float] | None = None,
+    arrays: TorchArrays | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """As `interpret`, but on tensors, in their own precision, and differentiable by autograd.
 
@@ -34,7 +35,7 @@ def token_loop(
     shapes = [{name: tuple(tensor.shape) for name, tensor in group.items()} for group in groups_of]
     binding = bind(spec, *shapes, sizes=sizes, heads=heads, groups=groups, consts=consts)
     tensor = next(tensor for group in groups_of for tensor in group.values())
-    arrays = TorchArrays(tensor.real.dtype if tensor.is_complex() else tensor.dtype, tensor.device)
+    arrays = arrays or TorchArrays(tensor.real.dtype if tensor.is_complex() else tensor.dtype, tensor.device)
     return run(Call(spec, binding, arrays, *groups_of))
 
 
@@ -49,16 +50,16 @@ def gradients(
     heads: int | None = None,
     groups: int | None = None,
     consts: Mapping[str, float] | None = None,
-    dtype: torch.dtype = torch.float64,
+    arrays: TorchArrays | None = None,
 ) -> dict[str, Tensor]:
-    """Gradient of sum(cotangent * result) by autograd through the token loop, in `dtype`.
+    """Gradient of sum(cotangent * result) by autograd through the token loop, in float64.
 
     `cotangents` maps `output:NAME` and `state:NAME` to tensors like the results; the gradients are named
     `input:NAME`, `param:NAME` and `state:NAME`.
     """
     named = {"input": inputs, "param": params, "state": initial_state}
     leaves = {
-        f"{kind}:{name}": _cast(tensor, dtype).requires_grad_()
+        f"{kind}:{name}": _double(tensor).requires_grad_()
         for kind, group in named.items()
         for name, tensor in group.items()
     }
@@ -66,7 +67,15 @@ def gradients(
         {name: leaves[f"{kind}:{name}"] for name in group} for kind, group in named.items()
     )
     outputs, state = token_loop(
-        spec, loop_inputs, loop_params, loop_state, sizes=sizes, heads=heads, groups=groups, consts=consts
+        spec,
+        loop_inputs,
+        loop_params,
+        loop_state,
+        sizes=sizes,
+        heads=heads,
+        groups=groups,
+        consts=consts,
+        arrays=arrays,
     )
     results = {f"output:{n}": t for n, t in outputs.items()} | {f"state:{n}": t for n, t in state.items()}
     found = torch.autograd.grad(weighted(results, cotangents), tuple(leaves.values()), materialize_grads=True)
@@ -84,5 +93,5 @@ def _inner(result: Tensor, weight: Tensor) -> Tensor:
     return (product.real if product.is_complex() else product).sum()
 
 
-def _cast(tensor: Tensor, dtype: torch.dtype) -> Tensor:
-    return tensor.detach().to(torch.promote_types(dtype, torch.complex64) if tensor.is_complex() else dtype).clone()
+def _double(tensor: Tensor) -> Tensor:
+    return tensor.detach().to(torch.complex128 if tensor.is_complex() else torch.float64).clone()

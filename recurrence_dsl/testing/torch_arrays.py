@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import assert_never
+from typing import Any, assert_never
 
 import torch
 from torch import Tensor
@@ -66,6 +66,53 @@ class TorchArrays:
 
     def _dtype(self, is_complex: bool) -> torch.dtype:
         return torch.promote_types(self.real, torch.complex64) if is_complex else self.real
+
+
+class NoisyArrays(TorchArrays):
+    """As TorchArrays in float64, with every operation off by a random relative error, and every gradient that passes
+    it: what rounding does, forward and backward."""
+
+    def __init__(self, noise: float, seed: int) -> None:
+        super().__init__()
+        self.noise = noise
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def pointwise(self, fn: Fn, args: tuple[Tensor, ...]) -> Tensor:
+        return self._disturbed(super().pointwise(fn, args))
+
+    def over(self, fn: AxisFn, arg: Tensor, positions: tuple[int, ...]) -> Tensor:
+        match fn:
+            case AxisFn.SUM | AxisFn.MEAN | AxisFn.MAX:
+                return self._disturbed(super().over(fn, arg, positions))
+            case AxisFn.SOFTMAX:
+                weights = self._disturbed((arg - arg.detach().amax(positions, keepdim=True)).exp())
+                return self._disturbed(weights / self._disturbed(weights.sum(positions, keepdim=True)))
+            case AxisFn.L2NORM | AxisFn.RMSNORM:
+                squares = self._disturbed(_energy(arg))
+                total = squares.mean if fn is AxisFn.RMSNORM else squares.sum
+                root = self._disturbed((total(positions, keepdim=True) + EPSILON).sqrt())
+                return self._disturbed(arg / root)
+            case _:
+                assert_never(fn)
+
+    def _disturbed(self, value: Tensor) -> Tensor:
+        shape = (2, *value.shape)
+        factors = 1 + self.noise * torch.randn(shape, generator=self.generator, dtype=self.real)
+        return _Disturbed.apply(value, factors[0], factors[1])
+
+
+class _Disturbed(torch.autograd.Function):
+    """Multiplies a value by one factor and its gradient by another."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, factor: Tensor, slope: Tensor) -> Tensor:
+        ctx.save_for_backward(factor * slope)
+        return value * factor
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (slope,) = ctx.saved_tensors
+        return gradient * slope, None, None
 
 
 def _energy(x: Tensor) -> Tensor:
