@@ -33,10 +33,10 @@ def test_property(path: Path, prop: Property) -> None:
         assert_holds(prop, spec, case)
 
 
-@pytest.mark.parametrize("length", [0, 1, 15, 16, 17])
+@pytest.mark.parametrize("length", [0, 1, 7, 8, 9])
 @pytest.mark.parametrize("path", SHIPPED)
 def test_lengths_around_the_chunk(path: Path, length: int) -> None:
-    spec, case = case_of(path, dtype="float64", length=length, chunk_size=16)
+    spec, case = case_of(path, dtype="float64", length=length)
     assert_holds(AGREEMENT, spec, case)
     assert_holds(GRADIENTS, spec, case)
 
@@ -50,7 +50,7 @@ def test_a_thousand_tokens(path: Path) -> None:
 @pytest.mark.parametrize("gates", [gates for gates in Gates if gates is not Gates.TYPICAL])
 @pytest.mark.parametrize("path", SHIPPED)
 def test_extreme_gates(path: Path, gates: Gates) -> None:
-    for dtype in ("float32", "float64"):
+    for dtype in ("float32", "float64") if gates is Gates.MIXED else ("float32",):
         spec, case = case_of(path, gates=gates, length=19, dtype=dtype)
         assert_holds(AGREEMENT, spec, case)
         assert_holds(GRADIENTS, spec, case)
