@@ -20,6 +20,7 @@ _FOLD: dict[Prim, Callable[..., float | complex]] = {
     Prim.LOG: lambda x: cmath.log(x) if isinstance(x, complex) else math.log(x),
     Prim.SQRT: lambda x: cmath.sqrt(x) if isinstance(x, complex) else math.sqrt(x),
     Prim.LOG1P: math.log1p,
+    Prim.EXPM1: math.expm1,
     Prim.ABS: abs,
     Prim.SIGMOID: lambda x: 1 / (1 + math.exp(-x)),
     Prim.SOFTPLUS: lambda x: max(x, 0.0) + math.log1p(math.exp(-abs(x))),

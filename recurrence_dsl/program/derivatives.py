@@ -51,6 +51,8 @@ def _one(b: Builder, prim: Prim, x: int, out: int, g: int) -> int | None:
             return b.mul(g, _conj(b, out))
         case Prim.LOG:
             return b.div(g, _conj(b, x))
+        case Prim.EXPM1:
+            return b.mul(g, b.add(out, one))
         case Prim.LOG1P:
             return b.div(g, b.add(one, x))
         case Prim.SQRT:

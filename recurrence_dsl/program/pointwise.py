@@ -22,6 +22,7 @@ PRIMITIVES: Mapping[Prim, Callable[..., Array]] = {
     Prim.DECAY: np.exp,
     Prim.LOG: np.log,
     Prim.LOG1P: np.log1p,
+    Prim.EXPM1: np.expm1,
     Prim.SQRT: np.sqrt,
     Prim.ABS: np.abs,
     Prim.SIGN: np.sign,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ...program.ops import Prim
 
-_ODD = frozenset((Prim.NEG, Prim.SQRT, Prim.ABS, Prim.SIGN, Prim.TANH, Prim.ERF, Prim.SIN, Prim.LOG1P))
+_ODD = frozenset((Prim.NEG, Prim.SQRT, Prim.ABS, Prim.SIGN, Prim.TANH, Prim.ERF, Prim.SIN, Prim.LOG1P, Prim.EXPM1))
 """Functions that give zero for zero."""
 _UNBOUNDED = frozenset((Prim.LOG, Prim.POW))
 

@@ -27,6 +27,7 @@ _CALLS = {
     Prim.MIN: "tl.minimum",
     Prim.MAX: "tl.maximum",
     Prim.LOG1P: "_log1p",
+    Prim.EXPM1: "_expm1",
     Prim.SIGN: "_sign",
     Prim.SOFTPLUS: "_softplus",
     Prim.TANH: "_tanh",

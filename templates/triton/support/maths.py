@@ -6,6 +6,13 @@ def _log1p(x):
 
 
 @triton.jit
+def _expm1(x):
+    """exp(x) - 1, precise for small x."""
+    u = tl.exp(x)
+    return tl.where(u == 1.0, x, tl.where(u == 0.0, -1.0, (u - 1.0) * (x / tl.log(tl.where(u == 1.0, 2.0, u)))))
+
+
+@triton.jit
 def _softplus(x):
     return tl.maximum(x, 0.0) + _log1p(tl.exp(-tl.abs(x)))
 
