@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from .check.spec import Spec
 from .diagnostics import CallError, Diagnostic, SpecError
 
-__all__ = ["CallError", "Diagnostic", "Spec", "SpecError", "compile", "compile_layer", "interpret", "load"]
+if TYPE_CHECKING:
+    from . import testing, weights
+    from .interpreter import interpret
+    from .layers import compile_layer
+    from .pipeline import load
+    from .runtime.compile import compile
+
+__all__ = [
+    "CallError",
+    "Diagnostic",
+    "Spec",
+    "SpecError",
+    "compile",
+    "compile_layer",
+    "interpret",
+    "load",
+    "testing",
+    "weights",
+]
 
 _HOMES = {
     "load": "pipeline",

@@ -1,0 +1,50 @@
+"""Each example runs, at a small size, and does what it says."""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from pathlib import Path
+from typing import Any
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def example(name: str) -> Any:
+    """An example as a module."""
+    spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_example_is_tested() -> None:
+    tested = {name.removeprefix("test_") for name in globals() if name.startswith("test_")}
+    assert {path.stem for path in EXAMPLES.glob("*.py")} <= tested
+
+
+def test_language_model(capsys: Any) -> None:
+    losses = example("language_model").main(steps=12, new_bytes=10)
+    assert losses[-1] < losses[0] - 0.5
+    assert "def " in capsys.readouterr().out
+
+
+def test_load_checkpoint() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # transformers, about kernels that are not installed
+        assert example("load_checkpoint").main() < 1e-5
+
+
+def test_new_variant(tmp_path: Path, capsys: Any) -> None:
+    report = example("new_variant").main(steps=40, cases=2, out=tmp_path)
+    assert report.loss_after < report.loss_before - 0.5
+    assert 0 < report.accuracy < 1
+    assert "all hold" in capsys.readouterr().out
+    assert (tmp_path / "loss.png").is_file()
+
+
+def test_streaming() -> None:
+    memory = example("streaming").main()
+    assert len(set(memory)) == 1
