@@ -1,7 +1,7 @@
 """Affine forms in the states: which terms of an expression contain a state, and with what coefficients.
 
-An expression becomes `const + sum of Terms`. A term is outer * sum[contracted](inner * S): with nothing contracted it is
-a plain coefficient, otherwise a read of the state, or, in the state's own update, a rank-one term.
+An expression becomes `const + sum of Terms`. A term is outer * sum[contracted](inner * S): with nothing contracted it
+is a plain coefficient, otherwise a read of the state, or, in the state's own update, a rank-one term.
 """
 
 from __future__ import annotations
@@ -220,7 +220,7 @@ class Collector:
         return parts if parts == (factor,) else tuple(p for part in parts for p in self._opened(part, inside))
 
     def _contract_again(self, t: Term, over: tuple[str, ...]) -> Affine:
-        """A second contraction of a read: of another state's read it is pointwise; of a held one, a wider rank-one term."""
+        """A second contraction of a read: of another state's it is pointwise; of a held one, a wider rank-one term."""
         if t.state not in self.held:
             return Affine(self.al.sum_over(self._term(t), over))
         if any(set(f.axes) & set(t.contracted) for f in t.outer):

@@ -214,7 +214,7 @@ class _Adjoint:
         self.decays(pair, b.mul(g, v.index), b.mul(y, dy))
 
     def decays(self, pair: int, rows: int, columns: int) -> None:
-        """The pair's share in the gradient of the log-decay: rows see the sum up to (or before) them, columns lose it."""
+        """The pair's share in the gradient of the log-decay: rows see the sum up to or before them, columns lose it."""
         v = self.b.values[pair]
         for g in v.args:
             self.give_sum(g, Op.CUMSUM if v.attr is Mask.NOW else Op.CUMSUM_BEFORE, rows)

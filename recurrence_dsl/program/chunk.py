@@ -124,7 +124,7 @@ class _Chunk:
         return tuple(Column(x, y) for x, y in found.items())
 
     def _scaled(self, e: Expr, s: StateForm) -> tuple[int, int]:
-        """A vector as a number per token times a vector, so that vectors that differ by a number share their products."""
+        """A vector as a number per token times a vector, so that vectors that differ by a number share products."""
         scale = vector = self.b.number(1)
         for f in self.algebra.factors(e):
             if set(f.axes) & set(s.axes):

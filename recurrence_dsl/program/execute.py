@@ -243,7 +243,7 @@ class _Run:
 
 
 def spread(array: Array, have: Dims, want: Dims) -> Array:
-    """`array` with dims `have`, which are among `want` and in its order, with a dim of size one for each missing one."""
+    """`array` with dims `have`, which are among `want` and in its order, with size one for each missing dim."""
     return array.reshape([array.shape[have.index(d)] if d in have else 1 for d in want])
 
 

@@ -1,7 +1,7 @@
 """The block program: one chunk of the recurrence as a straight line of a few matrix operations.
 
-A program is a tuple of values in evaluation order. Every value has *named dims*: `BATCH`, `HEAD`, `ROW` (time inside the
-chunk), `COL` (time again, for pairs of tokens), `TERM`/`TERM2` (which rank-one term), then the spec's axes in the order
+A program is a tuple of values in evaluation order. Every value has *named dims*: `BATCH`, `HEAD`, `ROW` (time inside
+the chunk), `COL` (time again, for pairs of tokens), `TERM`/`TERM2` (which rank-one term), then the spec's axes in the order
 in which its dims are declared. Operands are aligned by name and broadcast over dims that they lack. The same ops
 describe the forward pass, its adjoint, and (without `ROW`) the single step.
 """
@@ -119,7 +119,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """Values in order, and which of them are results: `outputs` pairs a key such as `output:o`, `state:S` with an index.
+    """Values in order, and which of them are results: `outputs` pairs keys such as `output:o`, `state:S` with an index.
 
     Keys: `output:NAME` a token's output, `state:NAME` what the next chunk receives; in an adjoint `input:NAME`,
     `param:NAME`, `state:NAME` are gradients. `axes` lists the spec's axes in layout order.

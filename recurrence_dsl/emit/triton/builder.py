@@ -1,4 +1,4 @@
-"""Builds tiles: equal ones are shared, and what a sum would pick up beyond an end is masked where the facts ask for it."""
+"""Builds tiles: equal ones are shared, and what a sum would pick up beyond an end is masked where facts ask for it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ INFINITY = float("inf")
 
 
 class TileBuilder:
-    """A method an operation; handles are indices into `tiles`. `padded` are the dims whose tiles may reach beyond the end."""
+    """A method an operation; handles are indices into `tiles`. `padded`: dims whose tiles may reach beyond the end."""
 
     def __init__(self, axes: Dims, padded: frozenset[str]) -> None:
         self.axes, self.padded = axes, padded

@@ -2,7 +2,7 @@ _LEAST = {torch.float32: -40.0, torch.float64: -200.0}
 
 
 def _decay(x):
-    """exp(x) for x <= 0, cut far below the precision of any sum it enters: smaller factors only make denormal numbers."""
+    """exp(x) for x <= 0, cut far below the precision of any sum it enters: smaller ones only make denormal numbers."""
     return torch.exp(x.clamp(min=_LEAST[x.dtype]))
 
 
