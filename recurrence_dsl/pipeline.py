@@ -9,6 +9,7 @@ from .check import load_text
 from .check.spec import Spec
 from .diagnostics import SpecError
 from .emit.torch_module import Programs, torch_source
+from .emit.triton.module import triton_source
 from .maths.lift import lift
 from .maths.recurrence import Recurrence
 from .program.adjoint import adjoint
@@ -17,6 +18,7 @@ from .program.lower import Known
 from .program.step import step_program
 from .resources import read_spec
 from .schedule.plan import Plan, plan
+from .schedule.triton_plan import TritonPlan, triton_plan
 
 
 def load(path_or_text: str | Path) -> Spec:
@@ -41,6 +43,7 @@ class Compiled:
     recurrence: Recurrence
     programs: Programs
     plan: Plan
+    chunk_size: int | None = None
 
 
 def derive(recurrence: Recurrence, known: Known, form: str, chunk_size: int | None) -> Compiled:
@@ -48,7 +51,7 @@ def derive(recurrence: Recurrence, known: Known, form: str, chunk_size: int | No
     step = step_program(recurrence.spec, known)
     body = chunk_program(recurrence, known) if form == "chunk" else step
     programs = Programs(body, adjoint(body), step)
-    return Compiled(recurrence, programs, plan(recurrence, body, known, form, chunk_size))
+    return Compiled(recurrence, programs, plan(recurrence, body, known, form, chunk_size), chunk_size)
 
 
 def emitted(compiled: Compiled, sizes: dict[str, int], heads: int) -> str:
@@ -62,3 +65,19 @@ def emitted(compiled: Compiled, sizes: dict[str, int], heads: int) -> str:
         "equations": tuple(compiled.recurrence.spec.source.text.splitlines()),
     }
     return torch_source(compiled.recurrence.spec, compiled.programs, sizes, heads, about)
+
+
+def emitted_triton(compiled: Compiled, sizes: dict[str, int], heads: int) -> str:
+    """schedule and emit for Triton: the source of a module of kernels."""
+    equations = tuple(compiled.recurrence.spec.source.text.splitlines())
+    about: dict[str, object] = {"reason": compiled.recurrence.reason, "equations": equations}
+    return triton_source(compiled.recurrence.spec, planned_triton(compiled, sizes), sizes, heads, about)
+
+
+def planned_triton(compiled: Compiled, sizes: dict[str, int]) -> TritonPlan:
+    """schedule for Triton."""
+    programs = compiled.programs
+    return triton_plan(
+        compiled.recurrence, programs.body, programs.backward, programs.step, sizes, compiled.plan.form,
+        compiled.chunk_size,
+    )  # fmt: skip

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..check.spec import Spec
 from ..diagnostics import CallError
 from ..interpreter.binding import representative
 from ..maths.recurrence import Recurrence
-from ..options import QUIET
+from ..options import QUIET, TRITON_INTERPRET
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BACKENDS = ("auto", "torch", "triton", "interpreter")
 FORMS = ("auto", "chunk", "recurrent")
@@ -28,6 +33,7 @@ class Choices:
     form: str
     chunk_size: int | None
     why: str = ""
+    fallback: bool = False  # triton was chosen by "auto": what it does not take goes to torch
 
 
 def split_options(spec: Spec, options: Mapping[str, float]) -> tuple[dict[str, int], dict[str, float]]:
@@ -87,8 +93,11 @@ def choose(
         _whole("chunk_size", chunk_size)
         if chosen_form != "chunk":
             raise CallError("R0407", "chunk_size has no meaning in the recurrent form", "leave it out, or form='chunk'")
+        if chosen_backend == "triton" and (chunk_size < 16 or chunk_size & (chunk_size - 1)):
+            raise CallError("R0402", f"`chunk_size` is {chunk_size}", "the triton back end takes 16, 32, 64 or 128")
     why = "; ".join(w for w in (backend_why, form_why) if w)
-    return Choices(heads, groups, sizes, consts, chosen_backend, chosen_form, chunk_size, why)
+    fallback = backend == "auto" and chosen_backend == "triton"
+    return Choices(heads, groups, sizes, consts, chosen_backend, chosen_form, chunk_size, why, fallback)
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -108,11 +117,41 @@ def _form(recurrence: Recurrence, form: str) -> tuple[str, str]:
 
 
 def _backend(backend: str) -> tuple[str, str]:
-    if backend == "triton":
-        raise CallError("R0407", "the triton back end is not part of this version", "use backend='torch'")
+    if backend == "triton" and not triton_installed():
+        raise CallError("R0407", "the triton back end needs the package `triton`", "install it, or use backend='torch'")
     if backend == "auto":
+        if triton_installed() and has_gpu():
+            return "triton", "back end triton, since there is a GPU (on a CPU's tensors torch)"
         return "torch", "back end torch, which runs on every device"
     return backend, ""
+
+
+def triton_installed() -> bool:
+    """Can triton be imported? It is not imported here."""
+    return importlib.util.find_spec("triton") is not None
+
+
+def unfit(like: Tensor) -> tuple[str, str, str] | None:
+    """Why the triton back end does not take a tensor: a message's code, text and help; None where it does."""
+    import torch
+
+    if like.dtype in (torch.float64, torch.complex128):
+        return "R0404", f"the triton back end does not take {like.dtype}", "convert to float32, or use backend='torch'"
+    if like.device.type != "cuda" and not interpreting():
+        return "R0405", f"the triton back end needs a GPU; the inputs are on {like.device}", "use backend='torch' there"
+    return None
+
+
+def interpreting() -> bool:
+    """Does Triton run its kernels in Python, on a CPU's tensors?"""
+    return TRITON_INTERPRET.flag()
+
+
+def has_gpu() -> bool:
+    """Is there a device that Triton compiles for?"""
+    import torch
+
+    return torch.cuda.is_available()
 
 
 _announced: set[str] = set()

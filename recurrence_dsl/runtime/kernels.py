@@ -17,11 +17,12 @@ from .load import load_source
 
 def source(recurrence: Recurrence, choices: Choices) -> str:
     """The emitted text for one choice of sizes and form."""
-    from ..pipeline import derive, emitted
+    from ..pipeline import derive, emitted, emitted_triton
 
     known = Known(dict(choices.sizes), choices.heads)
     compiled = derive(recurrence, known, choices.form, choices.chunk_size)
-    return emitted(compiled, dict(choices.sizes), choices.heads)
+    emit = emitted_triton if choices.backend == "triton" else emitted
+    return emit(compiled, dict(choices.sizes), choices.heads)
 
 
 def build(recurrence: Recurrence, choices: Choices) -> ModuleType:

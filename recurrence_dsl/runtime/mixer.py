@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -15,9 +16,9 @@ from ..diagnostics import CallError
 from ..initialise import draw_params
 from ..interpreter.binding import remembered
 from ..maths.recurrence import Recurrence
-from .choices import Choices, announce
+from .choices import Choices, announce, unfit
 from .kernels import build, zero_state
-from .packed import packing, run_packed
+from .packed import checked_ends, packing, run_packed
 from .tensors import Checker
 
 Tensors = dict[str, Tensor]
@@ -34,7 +35,7 @@ class Mixer(nn.Module):
         super().__init__()
         self.recurrence, self.choices = recurrence, choices
         self.checker = Checker(self.spec, choices)
-        self._kernels: ModuleType | None = None
+        self._kernels: dict[str, ModuleType] = {}
         for name, value in self.drawn().items():
             kind = torch.complex64 if np.iscomplexobj(value) else torch.float32
             self.register_parameter(name, nn.Parameter(torch.as_tensor(value).to(kind)))
@@ -47,12 +48,28 @@ class Mixer(nn.Module):
     @property
     def kernels(self) -> ModuleType:
         """The emitted module; `.kernels.__file__` is its source."""
-        if self._kernels is None:
-            self._kernels = build(self.recurrence, self.choices)
-        return self._kernels
+        return self.kernels_of(self.choices.backend)
+
+    def kernels_of(self, backend: str) -> ModuleType:
+        """The module that a back end, torch or triton, emitted."""
+        if backend not in self._kernels:
+            self._kernels[backend] = build(self.recurrence, replace(self.choices, backend=backend))
+        return self._kernels[backend]
+
+    def backend(self, like: Tensor) -> str:
+        """The back end for tensors like this one. Raises CallError for one that the triton back end does not take."""
+        chosen = self.choices.backend
+        if chosen != "triton":
+            return chosen
+        reason = unfit(like)
+        if reason is None:
+            return chosen
+        if self.choices.fallback:
+            return "torch"
+        raise CallError(*reason)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_kernels": None}
+        return {**self.__dict__, "_kernels": {}}
 
     def extra_repr(self) -> str:
         c = self.choices
@@ -92,6 +109,11 @@ class Mixer(nn.Module):
         """
         self.checker.inputs(inputs, step=False)
         batch, length, first = self._extent(inputs)
+        if cu_seqlens is not None and self.backend(first) == "triton":
+            ends = checked_ends(cu_seqlens, batch, length)
+            state = self._state(initial_state, ends.numel() - 1, first)
+            outputs, final = self.kernels_of("triton").run(inputs, self._params(), state, cu_seqlens=ends)
+            return self._answer(outputs, final, return_state)
         packed = packing(cu_seqlens, batch, length) if cu_seqlens is not None else None
         count = batch if packed is None else len(packed.lengths)
         state = self._state(initial_state, count, first)
@@ -104,11 +126,12 @@ class Mixer(nn.Module):
         self.checker.inputs(inputs, step=True)
         first = next(iter(inputs.values()))
         before = self._state(state, first.shape[0], first)
-        if self.choices.backend == "interpreter":
+        backend = self.backend(first)
+        if backend == "interpreter":
             rows, final = self._run({n: x.unsqueeze(1) for n, x in inputs.items()}, before)
             outputs = {n: o.squeeze(1) for n, o in rows.items()}
         else:
-            outputs, final = self.kernels.step(inputs, self._params(), before)
+            outputs, final = self.kernels_of(backend).step(inputs, self._params(), before)
         return self._answer(outputs, final, True)
 
     # --- inside ---
@@ -128,14 +151,15 @@ class Mixer(nn.Module):
         return dict(given)
 
     def _run(self, inputs: Tensors, state: Tensors) -> tuple[Tensors, Tensors]:
-        if self.choices.backend == "interpreter":
+        backend = self.backend(next(iter(inputs.values())))
+        if backend == "interpreter":
             from ..testing.token_loop import token_loop
 
             c = self.choices
             return token_loop(
                 self.spec, inputs, self._params(), state, heads=c.heads, groups=c.groups, sizes=c.sizes, consts=c.consts
             )
-        return self.kernels.run(inputs, self._params(), state)
+        return self.kernels_of(backend).run(inputs, self._params(), state)
 
     def _answer(self, outputs: Tensors, final: Tensors, return_state: bool) -> Any:
         answer = outputs if len(outputs) > 1 else next(iter(outputs.values()))

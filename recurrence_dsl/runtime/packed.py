@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..diagnostics import CallError
+from ..options import DEBUG
 
 Tensors = dict[str, Tensor]
 
@@ -30,12 +31,7 @@ class Packing:
 
 def packing(cu_seqlens: Tensor, batch: int, length: int) -> Packing:
     """Checks [0, n_1, n_1 + n_2, ..., T]: one row, ascending, from 0 to the row's length."""
-    if not isinstance(cu_seqlens, Tensor) or cu_seqlens.dim() != 1 or cu_seqlens.numel() < 1:
-        raise CallError("R0409", "cu_seqlens is not a vector", "pass an integer tensor [0, n1, n1 + n2, .., T]")
-    if cu_seqlens.is_floating_point() or cu_seqlens.is_complex() or cu_seqlens.dtype is torch.bool:
-        raise CallError("R0409", f"cu_seqlens is {cu_seqlens.dtype}", "pass int32 or int64")
-    if batch != 1:
-        raise CallError("R0409", f"cu_seqlens with a batch of {batch} rows", "pack everything into one row, B = 1")
+    _vector(cu_seqlens, batch)
     ends = [int(e) for e in cu_seqlens.tolist()]
     lengths = tuple(b - a for a, b in zip(ends, ends[1:], strict=False))
     if ends[0] != 0 or ends[-1] != length or any(n < 0 for n in lengths):
@@ -43,6 +39,23 @@ def packing(cu_seqlens: Tensor, batch: int, length: int) -> Packing:
             "R0409", f"cu_seqlens {ends} does not ascend from 0 to the row's length {length}", "check the lengths"
         )
     return Packing(tuple(ends[:-1]), lengths)
+
+
+def checked_ends(cu_seqlens: Tensor, batch: int, length: int) -> Tensor:
+    """As `packing`, for kernels that read the lengths themselves. On a device they are trusted: to look is to wait."""
+    _vector(cu_seqlens, batch)
+    if cu_seqlens.device.type == "cpu" or DEBUG.flag():
+        packing(cu_seqlens, batch, length)
+    return cu_seqlens.contiguous()
+
+
+def _vector(cu_seqlens: Tensor, batch: int) -> None:
+    if not isinstance(cu_seqlens, Tensor) or cu_seqlens.dim() != 1 or cu_seqlens.numel() < 1:
+        raise CallError("R0409", "cu_seqlens is not a vector", "pass an integer tensor [0, n1, n1 + n2, .., T]")
+    if cu_seqlens.is_floating_point() or cu_seqlens.is_complex() or cu_seqlens.dtype is torch.bool:
+        raise CallError("R0409", f"cu_seqlens is {cu_seqlens.dtype}", "pass int32 or int64")
+    if batch != 1:
+        raise CallError("R0409", f"cu_seqlens with a batch of {batch} rows", "pack everything into one row, B = 1")
 
 
 def run_packed(

@@ -4,38 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 
 from ...check.spec import Spec
-from ...program.ops import COL, ROW, Op, Program
+from ...program.ops import COL, ROW, Op
 from ...program.step import carried_names
+from ...schedule.triton_plan import Task, Walk
 from .lower import Setting, lower
 from .memory import Memory, Tensor, tensors
-from .order import element_count, ordered
+from .order import element_count, needed, ordered
 from .printer import TilePrinter
 from .shapes import Layout
-from .tiles import Dims, Kind, Source, Tile, Tiles
-
-
-class Walk(Enum):
-    """How a kernel goes through a sequence: all chunks at once, or one after the other with the state in registers."""
-
-    PARALLEL = "parallel"
-    FORWARD = "forward"
-    REVERSE = "reverse"
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """What a kernel does. `keep` stores what comes into each chunk; `splits` are axes divided over instances."""
-
-    name: str
-    doc: str
-    program: Program
-    walk: Walk
-    keep: bool = False
-    splits: Dims = ()
-    partial: frozenset[str] = frozenset()
+from .tiles import PAIRWISE, Dims, Kind, Source, Tile, Tiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +67,7 @@ class KernelPrinter:
 
     def __init__(self, spec: Spec, sizes: Mapping[str, int], task: Task, chunk: int, blocks: Mapping[str, int]) -> None:
         self.spec, self.sizes, self.task = spec, sizes, task
-        least = 16 if any(v.dims and ROW in v.dims for v in task.program.values) else 1
+        least = self.least()
         full = {a: block_of(s, least) for a, s in sizes.items()}
         masked = frozenset(a for a, s in sizes.items() if full[a] != s)
         self.layout = Layout({a: f"B_{a}" if a in task.splits else str(full[a]) for a in sizes}, masked)
@@ -99,12 +78,18 @@ class KernelPrinter:
         self.tiles = lower(task.program, Setting(masked | {ROW, COL}, self.terms(), self.carried()))
         counts = {**full, **{a: blocks.get(a, full[a]) for a in task.splits}, ROW: chunk, COL: chunk}
         self.order = ordered(self.tiles, element_count(counts))
-        self.memory = Memory(self.tensors, self.layout, task.walk is not Walk.PARALLEL, task.partial)
+        self.memory = Memory(self.tensors, self.layout, task.walk is not Walk.PARALLEL, task.splits, task.partial)
         self.printer = TilePrinter(self.tiles, self.order, self.layout, self.place, self.taken())
         for t in self.tiles.tiles:
             if t.kind is Kind.CARRIED and t.index in self.printer.names:
                 assert isinstance(t.attr, Source)
                 self.printer.names[t.index] = self.register(t.attr.name, t.attr.part)
+
+    def least(self) -> int:
+        """The smallest block of an axis: what a product of matrices takes, where there is one."""
+        tiles = lower(self.task.program, Setting(frozenset({ROW, COL, *self.sizes}), self.terms()))
+        found = needed(tiles)
+        return 16 if any(tiles.tiles[i].kind in (Kind.DOT, *PAIRWISE) for i in found) else 1
 
     def terms(self) -> int:
         return max((len(v.args) for v in self.task.program.values if v.op is Op.STACK), default=1)
@@ -257,4 +242,4 @@ class KernelPrinter:
         return body, start, finish
 
 
-__all__ = ["Kernel", "KernelPrinter", "Task", "Tensor", "Tiles", "Walk", "block_of"]
+__all__ = ["Kernel", "KernelPrinter", "Tensor", "Tiles", "block_of"]

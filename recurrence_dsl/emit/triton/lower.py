@@ -53,8 +53,15 @@ class _Lowering:
         for key, i in self.program.outputs:
             v = self.program.values[i]
             for part, tile in enumerate(self.part(i)):
-                results.append((self._target(key, part), self.b.expand(tile, self.inner(v.dims))))
+                whole = self.b.expand(tile, self.inner(v.dims))
+                results.append((self._target(key, part), self.emptied(whole) if key.startswith("state:") else whole))
         return self.b.finish(results)
+
+    def emptied(self, x: int) -> int:
+        """Zero beyond the ends of the axes, as the next chunk takes a state to be."""
+        for d in self.b.dims(x):
+            x = self.b.masked(x, d)
+        return x
 
     def _target(self, key: str, part: int) -> Source:
         kind, name = key.split(":")

@@ -79,6 +79,7 @@ class Memory:
     tensors: Mapping[str, Tensor]
     layout: Layout
     sequential: bool
+    splits: Dims = ()
     partial: frozenset[str] = frozenset()  # gradients of which each split holds a share
     used: dict[str, tuple[str, Tensor]] = field(default_factory=dict)
 
@@ -97,14 +98,21 @@ class Memory:
         terms += [str(part)] if part else []
         inside = " + ".join(terms)
         text = f"{base} + at_{base}" + (f" + ({inside})" if inside else "")
-        return text, self.mask(dims)
+        return text, self.mask(dims, self.alone(kind, tensor))
 
     def row_stride(self, kind: str, tensor: Tensor) -> str:
         return f"(H * {tensor.size})"
 
-    def mask(self, dims: Dims) -> str:
+    def mask(self, dims: Dims, alone: Dims = ()) -> str:
         guarded = [d for d in dims if d == ROW or d in self.layout.masked]
-        return " & ".join(aligned(mask_name(d), (d,), dims) for d in guarded)
+        tests = [aligned(mask_name(d), (d,), dims) for d in guarded] + [f"(part_{a} == 0)" for a in alone]
+        return " & ".join(tests)
+
+    def alone(self, kind: str, tensor: Tensor) -> Dims:
+        """Split axes that a cotangent lacks: the first part alone passes it on, so that shares add up."""
+        if kind not in ("grad", "kept_d", "grad_end"):
+            return ()
+        return tuple(a for a in self.splits if a not in tensor.axes)
 
     def strides(self) -> tuple[str, ...]:
         """The stride arguments of the inputs that are used."""

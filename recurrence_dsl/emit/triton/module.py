@@ -2,49 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import jinja2
 
 from ...check.spec import Spec
 from ...program.step import carried_names
 from ...resources import templates
+from ...schedule.triton_plan import Launch, Settings, TritonPlan
 from ..torch_module import digest
-from .kernel import Kernel, KernelPrinter, Task
-from .memory import Tensor, tensors
+from .kernel import Kernel, KernelPrinter
+from .memory import tensors
 
 _HELPERS = ("maths", "dot", "sums", "pair", "inverse", "scan")
 """Files of helper functions, each after those that it uses."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How a kernel is launched: tokens a chunk, the block of each split axis, warps and pipeline stages."""
-
-    chunk: int
-    blocks: tuple[tuple[str, int], ...] = ()
-    warps: int = 4
-    stages: int = 1
-
-    def launch(self) -> dict[str, int]:
-        blocks = {f"B_{a}": n for a, n in self.blocks}
-        return {"C": self.chunk, **blocks, "num_warps": self.warps, "num_stages": self.stages}
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """A kernel's task and its settings."""
-
-    task: Task
-    settings: Settings
+_UNNAMED = "@unique@"
 
 
 def triton_source(
-    spec: Spec, launches: tuple[Launch, ...], sizes: Mapping[str, int], heads: int, about: dict[str, object]
+    spec: Spec, plan: TritonPlan, sizes: Mapping[str, int], heads: int, about: dict[str, object]
 ) -> str:
     """The module's text."""
-    kernels = printed(spec, launches, sizes)
+    kernels = printed(spec, plan.launches, sizes)
     wanted = {h for k in kernels for h in k.helpers}
     known = tensors(spec, sizes)
     context: dict[str, object] = {
@@ -61,7 +43,13 @@ def triton_source(
         },
         "axes": {i.name: i.axes for i in spec.inputs},
         "kernels": kernels,
-        "settings": {entry.task.name: entry.settings.launch() for entry in launches},
+        "settings": {x.task.name: _launch(x.settings) for x in plan.launches},
+        "form": plan.form,
+        "block": plan.chunk,
+        "parallel": plan.parallel,
+        "plans": {"FORWARD": dict(plan.forward), "BACKWARD": dict(plan.backward)},
+        "step": "step" if any(x.task.name == "step" for x in plan.launches) else "forward",
+        "unique_name": _UNNAMED,
         "helpers": [_helper(name) for name in _HELPERS if name in wanted],
         **about,
     }
@@ -72,7 +60,14 @@ def triton_source(
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template("module.py.jinja").render(context)
+    text = environment.get_template("module.py.jinja").render(context)
+    return text.replace(_UNNAMED, f"{spec.name}_{hashlib.sha256(text.encode()).hexdigest()[:16]}")
+
+
+def _launch(settings: Settings) -> dict[str, int]:
+    """The keyword arguments of a launch."""
+    blocks = {f"B_{a}": n for a, n in settings.blocks}
+    return {"C": settings.chunk, **blocks, "num_warps": settings.warps, "num_stages": settings.stages}
 
 
 def printed(spec: Spec, launches: tuple[Launch, ...], sizes: Mapping[str, int]) -> tuple[Kernel, ...]:
@@ -87,4 +82,4 @@ def _helper(name: str) -> str:
     return (templates() / "triton" / "support" / f"{name}.py").read_text().rstrip()
 
 
-__all__ = ["Launch", "Settings", "Tensor", "triton_source"]
+__all__ = ["printed", "triton_source"]
