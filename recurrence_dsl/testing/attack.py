@@ -67,6 +67,12 @@ def check(spec: Spec, attack: Attack | None = None, *, path: str = "", progress:
     return Report(spec.name, path or spec.source.name, rows, attack.seed, attack.examples, elapsed)
 
 
+def first_failure(spec: Spec, attack: Attack) -> Finding | None:
+    """The first property that fails, on its minimal case; None when all hold."""
+    rows = (_row(spec, prop, attack, None, None) for prop in attack.properties)
+    return next((row.failure for row in rows if row.failure is not None), None)
+
+
 def replay(spec: Spec, prop: Property, case: Case) -> Finding:
     """One property on one case; an exception of the kernel counts as a failure."""
     try:

@@ -39,11 +39,30 @@ def gate_values(spec: Spec, targets: tuple[float, ...], setting: Setting) -> dic
         if i.name not in found.gates:
             continue
         tried = candidates(i)
-        logs = [_log_decay(decay, spec, i, tried, setting) for decay in found.decays]
-        curves = [curve for curve in logs if curve is not None]
+        curves = _curves(found.decays, spec, i, tried, setting)
         if curves:
-            result[i.name] = tuple(_nearest(tried, curves, target) for target in targets)
+            nearest = [_nearest(tried, curves, target) for target in targets]
+            close = [_between(tried, index) for index in nearest]
+            result[i.name] = tuple(
+                _refined(values, _curves(found.decays, spec, i, values, setting) or curves, target, tried[index])
+                for values, target, index in zip(close, targets, nearest, strict=True)
+            )
     return result
+
+
+def _curves(decays: tuple[Expr, ...], spec: Spec, i: Input, tried: np.ndarray, setting: Setting) -> list[np.ndarray]:
+    logs = [_log_decay(decay, spec, i, tried, setting) for decay in decays]
+    return [curve for curve in logs if curve is not None]
+
+
+def _between(tried: np.ndarray, index: int) -> np.ndarray:
+    """Values around one of the tried ones, evenly spread up to its neighbours."""
+    return np.linspace(tried[max(index - 1, 0)], tried[min(index + 1, len(tried) - 1)], 129)
+
+
+def _refined(values: np.ndarray, curves: list[np.ndarray], target: float, coarse: float) -> float:
+    """The best of the values; the coarse one where the decay does not change between its neighbours."""
+    return float(values[_nearest(values, curves, target)]) if len(curves[0]) == len(values) else float(coarse)
 
 
 def candidates(i: Input) -> np.ndarray:
@@ -117,12 +136,12 @@ def _reached(e: Expr, definitions: Mapping[str, Expr]) -> Iterator[str]:
         yield from _reached(child, definitions)
 
 
-def _nearest(tried: np.ndarray, curves: list[np.ndarray], target: float) -> float:
-    """The value whose log-decays lie nearest to the target, small and large differences weighing alike."""
+def _nearest(tried: np.ndarray, curves: list[np.ndarray], target: float) -> int:
+    """The index of the value whose log-decays lie nearest to the target, small and large differences weighing alike."""
 
     def folded(logs: np.ndarray | float) -> np.ndarray:
         return np.arcsinh(np.nan_to_num(np.asarray(logs, WIDE), nan=np.inf, neginf=-1e30, posinf=1e30) * 1e8)
 
     distance = sum(np.abs(folded(curve) - folded(target)) for curve in curves)
     best = np.flatnonzero(distance == np.min(distance))
-    return float(tried[best[np.argmin(np.abs(tried[best]))]])
+    return int(best[np.argmin(np.abs(tried[best]))])

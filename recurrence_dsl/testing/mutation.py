@@ -1,0 +1,103 @@
+"""Plants faults in the compiler and shows that `check` catches each: `python -m recurrence_dsl.testing.mutation`."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from unittest import mock
+
+from rich.console import Console
+from rich.table import Table
+
+from .. import pipeline
+from ..program.ops import Program
+from .attack import Attack, first_failure
+from .faults import FAULTS, Fault, Stage
+from .finding import Finding
+
+_UNIQUE = re.compile(r'^NAME = "(\w+)"$', re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A planted fault and the finding that gave it away, if any."""
+
+    fault: Fault
+    caught: Finding | None
+
+
+@contextmanager
+def planted(fault: Fault) -> Iterator[None]:
+    """Inside, every newly compiled mixer has the fault."""
+    target, wrapper = {
+        Stage.FORWARD: ("chunk_program", _program_wrapper),
+        Stage.BACKWARD: ("adjoint", _program_wrapper),
+        Stage.STEP: ("step_program", _program_wrapper),
+        Stage.SOURCE: ("torch_source", _source_wrapper),
+    }[fault.stage]
+    with mock.patch.object(pipeline, target, wrapper(fault, getattr(pipeline, target))):
+        yield
+
+
+def attempt(fault: Fault, attack: Attack) -> Trial:
+    """Attack the fault's spec with the fault in place."""
+    spec = pipeline.load(fault.spec)
+    with planted(fault):
+        return Trial(fault, first_failure(spec, attack))
+
+
+def table(trials: Sequence[Trial]) -> Table:
+    """Each fault, and which property caught it on which case."""
+    shown = Table(title="planted faults")
+    for heading in ("fault", "spec", "stage", "caught by", "error, tolerances"):
+        shown.add_column(heading)
+    for trial in trials:
+        caught = trial.caught
+        verdict = ("[bold red]not caught", "") if caught is None else (caught.name, f"{caught.units:.3g}")
+        shown.add_row(trial.fault.name, trial.fault.spec, trial.fault.stage.value, *verdict)
+    return shown
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--examples", type=int, default=12, help="cases a property")
+    parser.add_argument("--seed", type=int, default=0)
+    chosen = parser.parse_args()
+    attack, trials, console = Attack(examples=chosen.examples, seed=chosen.seed), list[Trial](), Console()
+    with console.status("planting faults") as status:
+        for fault in FAULTS:
+            status.update(f"{len(trials) + 1} of {len(FAULTS)}: {fault.name}")
+            trials.append(attempt(fault, attack))
+    console.print(table(trials))
+    missed = [trial for trial in trials if trial.caught is None]
+    console.print(f"{len(trials) - len(missed)} of {len(trials)} faults caught")
+    return 1 if missed else 0
+
+
+def _program_wrapper(fault: Fault, original: Callable[..., Any]) -> Callable[..., Any]:
+    """Of the backward programs only a chunk's has the fault; a step's has other terms."""
+
+    def wrapped(*args: Any, **options: Any) -> Program:
+        program = original(*args, **options)
+        spared = fault.stage is Stage.BACKWARD and "chunk" not in program.name
+        return program if spared else fault.in_program(program)
+
+    return wrapped
+
+
+def _source_wrapper(fault: Fault, original: Callable[..., Any]) -> Callable[..., Any]:
+    """The faulty text under a name of its own: an operation's name is never registered twice with different code."""
+
+    def wrapped(*args: Any, **options: Any) -> str:
+        label = re.sub(r"\W", "_", fault.name)
+        return _UNIQUE.sub(rf'NAME = "\1_{label}"', fault.in_source(original(*args, **options)))
+
+    return wrapped
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
