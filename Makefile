@@ -39,8 +39,15 @@ demo: $(READY) ## compile specs/gla.spec, train a small language model with it, 
 	$(BIN)/recurrence train --spec $(SPEC) --out out/demo $(ARGS)
 
 .PHONY: test
-test: $(READY) ## run the test suite
+test: $(READY) ## run the test suite; with ARGS only what they select
 	$(PYTEST) -n $(JOBS) $(ARGS)
+ifeq ($(ARGS),)
+	$(MAKE) --no-print-directory test-kernels
+endif
+
+.PHONY: test-kernels
+test-kernels: $(READY) ## the suite's last part: Triton's kernels, run by Triton's interpreter
+	TRITON_INTERPRET=1 $(PYTEST) -n $(JOBS) tests/kernels $(ARGS)
 
 .PHONY: test-gpu
 test-gpu: $(READY) ## run the tests that need an accelerator
@@ -49,6 +56,10 @@ test-gpu: $(READY) ## run the tests that need an accelerator
 .PHONY: test-long
 test-long: $(READY) ## run the searches that take minutes
 	$(PYTEST) -n $(JOBS) -m long $(ARGS)
+
+.PHONY: mutation
+mutation: $(READY) ## plant faults in the compiler and see `recurrence check` catch every one
+	$(BIN)/python -m recurrence_dsl.testing.mutation $(ARGS)
 
 .PHONY: lint
 lint: $(READY) ## ruff's rules

@@ -70,6 +70,7 @@ def explain(
     latex: Annotated[bool, typer.Option("--latex", help="Print the equations as LaTeX.")] = False,
     settings: Settings = [],  # noqa: B006 - typer copies it
     heads: Heads = 4,
+    backend: Annotated[Backend, typer.Option(help="Whose plan and source `--stage` prints.")] = Backend.TORCH,
 ) -> None:
     """Say what the compiler found in a spec and chose for it, or what a message's code means."""
     if _CODE.fullmatch(what):
@@ -82,7 +83,7 @@ def explain(
 
     spec, sizes = load(what), parse_settings(settings)
     if stage is not None:
-        print(explain_stage(spec, stage.value, heads, sizes))
+        print(explain_stage(spec, stage.value, heads, sizes, backend.value))
     elif latex:
         print(explain_latex(spec, sizes))
     else:
@@ -128,7 +129,9 @@ def check(
     seed: Annotated[int, typer.Option(help="Of the cases; the same seed gives the same ones.")] = 0,
     deep: Annotated[bool, typer.Option("--deep", help="Go on for ten minutes.")] = False,
     properties: Annotated[list[str], typer.Option("--property", help="Only this one. Repeatable.")] = [],  # noqa: B006
-    case: Annotated[str, typer.Option(metavar="JSON", help="Run one case, as a failed check prints it.")] = "",
+    case: Annotated[
+        str, typer.Option(metavar="JSON", help="Run this one case only, as a failed check prints it.")
+    ] = "",
     json: Annotated[Path | None, typer.Option(metavar="PATH", help="Write the whole report there.")] = None,
 ) -> None:
     """Attack a spec's compiled mixer: its forms against the interpreter, values and gradients, and more."""
@@ -137,8 +140,10 @@ def check(
 
     spec = load(file)
     print_findings(spec.warnings)
-    attack = attack_from(backend.value, dtype, examples, seed, deep, properties)
-    held = run_case(spec, file, properties, case, backend.value) if case else run_check(spec, file, attack, json)
+    if case:
+        held = run_case(spec, properties, case)
+    else:
+        held = run_check(spec, file, attack_from(backend.value, dtype, examples, seed, deep, properties), json)
     raise typer.Exit(0 if held else 1)
 
 

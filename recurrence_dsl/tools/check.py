@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -51,13 +50,12 @@ def run_check(spec: Spec, file: str, attack: Attack, json: Path | None = None) -
     return report.passed
 
 
-def run_case(spec: Spec, file: str, properties: Sequence[str], case_text: str, backend: str) -> bool:
+def run_case(spec: Spec, properties: Sequence[str], case_text: str) -> bool:
     """Runs properties on one case, as a failed check prints it. Raises CallError for a text that is no case."""
     try:
         case = case_from_text(case_text)
     except ValueError as error:
         raise CallError("R0907", f"--case: {error}", "paste the case as a failed check printed it") from None
-    case = case if backend == "auto" else replace(case, backend=backend)
     findings = [replay(spec, prop, case) for prop in _properties(properties)]
     for finding in findings:
         verdict = "holds" if finding.holds else "fails"

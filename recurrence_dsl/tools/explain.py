@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from ..check.spec import Spec
 from ..interpreter.binding import representative
 from ..maths.lift import lift
-from ..pipeline import Compiled, derive, emitted, lifted
+from ..pipeline import Compiled, derive, emitted, emitted_triton, lifted, planned_triton
 from ..program.lower import Known
 from ..rendering import render_all
 from ..runtime.choices import split_options
 from ..schedule.cost import costs
 from ..syntax import parse, print_ast
 from .canonical import canonical_latex, canonical_text
+from .plan_text import triton_plan_text
 from .program_text import program_text
 from .trace_text import trace_text
 from .typed_spec import typed_spec_text
@@ -43,8 +44,13 @@ def explain_latex(spec: Spec, settings: Settings | None = None) -> str:
     return canonical_latex(_compiled(spec, 1, settings or {})[0].recurrence)
 
 
-def explain_stage(spec: Spec, stage: str, heads: int = 4, settings: Settings | None = None) -> str:
-    """What one stage made of a spec: parse, check, lift, derive, schedule, emit or interpreter."""
+def explain_stage(
+    spec: Spec, stage: str, heads: int = 4, settings: Settings | None = None, backend: str = "torch"
+) -> str:
+    """What one stage made of a spec: parse, check, lift, derive, schedule, emit or interpreter.
+
+    `backend`, torch or triton, is whose plan and source the last two stages of the compiler print.
+    """
     match stage:
         case "parse":
             tree, _ = parse(spec.source)
@@ -61,9 +67,11 @@ def explain_stage(spec: Spec, stage: str, heads: int = 4, settings: Settings | N
         case "derive":
             return _programs(compiled)
         case "schedule":
-            return f"{_form(compiled)}\n\n{_cost(compiled, sizes)}"
+            form = triton_plan_text(planned_triton(compiled, sizes)) if backend == "triton" else _form(compiled)
+            return f"{form}\n\n{_cost(compiled, sizes)}"
         case "emit":
-            return emitted(compiled, sizes, heads).rstrip("\n")
+            emit = emitted_triton if backend == "triton" else emitted
+            return emit(compiled, sizes, heads).rstrip("\n")
         case _:
             raise ValueError(f"no stage {stage!r}")
 

@@ -240,3 +240,9 @@ def test_check_fails_with_a_case_that_can_be_run_again(monkeypatch):
 )
 def test_wrong_choices_of_a_check(arguments, message):
     assert message in " ".join(recurrence("check", "good.spec", *arguments, status=1).stderr.split())
+
+
+def test_the_stages_of_the_triton_back_end_print():
+    triton = ("explain", "good.spec", "--backend", "triton", "--stage")
+    assert "forward: fused (forward)" in recurrence(*triton, "schedule").stdout
+    assert "@triton.jit" in recurrence(*triton, "emit").stdout
