@@ -19,6 +19,7 @@ from .program.step import step_program
 from .resources import read_spec
 from .schedule.plan import Plan, plan
 from .schedule.triton_plan import TritonPlan, triton_plan
+from .verify import checked
 
 
 def load(path_or_text: str | Path) -> Spec:
@@ -33,7 +34,7 @@ def lifted(spec: Spec, consts: dict[str, float] | None = None) -> Recurrence:
     recurrence, findings = lift(spec, consts)
     if recurrence is None:
         raise SpecError(findings)
-    return recurrence
+    return checked(recurrence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +49,11 @@ class Compiled:
 
 def derive(recurrence: Recurrence, known: Known, form: str, chunk_size: int | None) -> Compiled:
     """derive and schedule: the programs of the chosen form, forward and backward, and their plan."""
-    step = step_program(recurrence.spec, known)
-    body = chunk_program(recurrence, known) if form == "chunk" else step
-    programs = Programs(body, adjoint(body), step)
-    return Compiled(recurrence, programs, plan(recurrence, body, known, form, chunk_size), chunk_size)
+    step = checked(step_program(recurrence.spec, known))
+    body = checked(chunk_program(recurrence, known)) if form == "chunk" else step
+    programs = Programs(body, checked(adjoint(body)), step)
+    planned = checked(plan(recurrence, body, known, form, chunk_size))
+    return Compiled(recurrence, programs, planned, chunk_size)
 
 
 def emitted(compiled: Compiled, sizes: dict[str, int], heads: int) -> str:
@@ -64,7 +66,7 @@ def emitted(compiled: Compiled, sizes: dict[str, int], heads: int) -> str:
         "stride": p.stride,
         "equations": tuple(compiled.recurrence.spec.source.text.splitlines()),
     }
-    return torch_source(compiled.recurrence.spec, compiled.programs, sizes, heads, about)
+    return checked(torch_source(compiled.recurrence.spec, compiled.programs, sizes, heads, about))
 
 
 def emitted_triton(compiled: Compiled, sizes: dict[str, int], heads: int) -> str:

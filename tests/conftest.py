@@ -1,14 +1,22 @@
-"""Golden files: `make golden` (pytest --update-golden) rewrites them, every other run compares with them."""
+"""Golden files: `make golden` (pytest --update-golden) rewrites them, every other run compares with them.
+
+Debug mode is on: the result of every stage that a test runs is verified.
+"""
 
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 GOLDEN = Path(__file__).parent / "golden"
+
+
+def pytest_configure() -> None:
+    os.environ.setdefault("RECURRENCE_DEBUG", "1")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -3,10 +3,13 @@
 from dataclasses import replace
 
 from ..diagnostics import Severity, SpecError
+from ..options import DEBUG
 from ..source import Source
 from ..syntax import parse
+from ..syntax.verify import verify_ast
 from .checker import check
 from .spec import Spec
+from .verify import verify_spec
 
 __all__ = ["check", "load_text"]
 
@@ -20,8 +23,12 @@ def load_text(text: str, name: str = "<spec>") -> Spec:
     if tree is None:
         raise SpecError(findings)
     spec, findings = check(tree)
+    if DEBUG.flag():
+        verify_ast(tree)
     if spec is None:
         raise SpecError(findings)
+    if DEBUG.flag():
+        verify_spec(spec)
     return spec if spec.layer is None else _with_checked_layer(spec)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import keyword
 import re
 
 from ..program.ops import Op, Program, Value
 
 RESERVED = frozenset(
-    ("torch", "math", "inputs", "params", "state", "incoming", "static", "block", "B", "H", "C", "dtype", "device")
-    + ("first", "second", "third")
+    "torch math inputs params state incoming static block B H C dtype device first second third".split()
 )
 """What the functions of an emitted file use themselves, beside its helpers, which begin with an underscore."""
 
@@ -30,6 +30,17 @@ class Names:
             name = f"{base}_{n}" if base != "x" else f"x{n}"
         self._used.add(name)
         return name
+
+
+def operator_name(spec: str, text: str) -> str:
+    """What an emitted file registers its operators under: equal names mean equal texts. Only ASCII is allowed there."""
+    return f"{re.sub(r'[^A-Za-z0-9_]', '_', spec)}_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def docstring(text: str) -> str:
+    """A text as it may stand between three quotes."""
+    escaped = text.replace("\\", "\\\\")
+    return f'{escaped[:-1]}\\"' if escaped.endswith('"') else escaped
 
 
 def _hint(v: Value) -> str:

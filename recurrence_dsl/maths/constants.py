@@ -31,10 +31,24 @@ class _Folder:
             case Now(kind=Kind.CONST):
                 return number(self.values[e.name])
             case Over() | Renamed():
-                arg = self(e.arg)
+                folded = self(e.arg)
+                # `0 * q` is a number without axes, but a softmax, say, has to know over how many it is
+                arg = folded if folded.axes == e.arg.axes else self._substituted(e.arg)
                 return e if arg == e.arg else replace(e, arg=arg)
             case Apply():
                 return self._apply(e, tuple(self(a) for a in e.args))
+            case _:
+                return e
+
+    def _substituted(self, e: Expr) -> Expr:
+        """The consts' values put in, and nothing folded."""
+        match e:
+            case Now(kind=Kind.CONST):
+                return number(self.values[e.name])
+            case Over() | Renamed():
+                return replace(e, arg=self._substituted(e.arg))
+            case Apply():
+                return replace(e, args=tuple(self._substituted(a) for a in e.args))
             case _:
                 return e
 

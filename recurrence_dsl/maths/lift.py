@@ -127,18 +127,19 @@ class _Lift:
     def _warn(self, forms: tuple[StateForm, ...]) -> None:
         for f in forms:
             if f.decay_range.high > 1 + SLACK and not f.decay.is_complex:
-                span = next(s.span for s in self.spec.states if s.name == f.name)
-                self.found.append(
-                    Diagnostic(
-                        "R0302",
-                        f"the coefficient of `{f.name}[t-1]` cannot be proven <= 1: it is proven to lie in {f.decay_range}",
-                        Label(span, "may grow without bound"),
-                        help="name the coefficient with `decay` once it is bounded by sigmoid(..), exp(-softplus(..)) or "
-                        "a promised input range",
-                        severity=Severity.WARNING,
-                        source=self.spec.source,
-                    )
-                )
+                self.found.append(_may_grow(self.spec, f))
+
+
+def _may_grow(spec: Spec, f: StateForm) -> Diagnostic:
+    return Diagnostic(
+        "R0302",
+        f"the coefficient of `{f.name}[t-1]` cannot be proven <= 1: it is proven to lie in {f.decay_range}",
+        Label(next(s.span for s in spec.states if s.name == f.name), "may grow without bound"),
+        help="name the coefficient with `decay` once it is bounded by sigmoid(..), exp(-softplus(..)) or a promised "
+        "input range",
+        severity=Severity.WARNING,
+        source=spec.source,
+    )
 
 
 def _not_affine(spec: Spec, state: State, e: NotAffine) -> Diagnostic:

@@ -124,26 +124,24 @@ class Lowering:
 
     def _power(self, x: int, p: int) -> int:
         """Powers of exp and sigmoid as exponentials, whose slope stays finite where the base underflows."""
-        b, v = self.b, self.b.values[x]
-        if v.op is Op.MAP and not v.is_complex and not b.is_complex(p):
-            if v.attr is Prim.EXP:
-                return b.exp(b.mul(p, v.args[0]))
-            if v.attr is Prim.SIGMOID and b.constant(p) != 2:
-                return b.exp(b.mul(p, b.neg(b.map(Prim.SOFTPLUS, b.neg(v.args[0])))))
-        match b.constant(p):
-            case _ if (log := self._known_log(x)) is not None:
-                return b.exp(b.mul(p, log))
+        b, base, exponent = self.b, self.b.constant(x), self.b.constant(p)
+        if base is not None and exponent is not None:
+            return b.map(Prim.POW, x, p)
+        log = None if b.is_complex(x) or b.is_complex(p) else self._known_log(x)
+        if log is None and isinstance(base, float) and base > 0:
+            log = b.number(math.log(base))
+        if log is not None:
+            return b.exp(b.mul(p, log))
+        match exponent:
             case 2:
                 return b.mul(x, x)
             case 0.5:
                 return b.map(Prim.SQRT, x)
-            case _ if isinstance(base := b.constant(x), float) and base > 0:
-                return b.exp(b.mul(p, b.number(math.log(base))))
             case _:
                 return b.map(Prim.POW, x, p)
 
     def _known_log(self, x: int) -> int | None:
-        """log of a value that is an exp or a sigmoid: its powers, and their derivatives, are safe where it underflows."""
+        """The log of a value that is an exp or a sigmoid."""
         b, v = self.b, self.b.values[x]
         match v.attr:
             case Prim.EXP:
@@ -173,11 +171,11 @@ class Lowering:
             case AxisFn.MAX:
                 return b.amax(self(e.arg), over)
             case AxisFn.SOFTMAX:
-                x = self(e.arg)
+                x = b.expand(self(e.arg), over)  # what was folded may have lost its axes
                 raised = b.exp(b.sub(x, b.amax(x, over, Op.PEAK)))
                 return b.div(raised, b.sum(raised, over))
             case AxisFn.L2NORM | AxisFn.RMSNORM:
-                x = self(e.arg)
+                x = b.expand(self(e.arg), over)
                 total = b.contract(x, x, over)
                 if e.fn is AxisFn.RMSNORM:
                     total = b.mul(total, self._share(over))

@@ -1,8 +1,8 @@
 """The block program: one chunk of the recurrence as a straight line of a few matrix operations.
 
 A program is a tuple of values in evaluation order. Every value has *named dims*: `BATCH`, `HEAD`, `ROW` (time inside
-the chunk), `COL` (time again, for pairs of tokens), `TERM`/`TERM2` (which rank-one term), then the spec's axes in the order
-in which its dims are declared. Operands are aligned by name and broadcast over dims that they lack. The same ops
+the chunk), `COL` (time again, for pairs of tokens), `TERM`/`TERM2` (which rank-one term), then the spec's axes in the
+order in which its dims are declared. Operands are aligned by name and broadcast over dims that they lack. The same ops
 describe the forward pass, its adjoint, and (without `ROW`) the single step.
 """
 
@@ -151,9 +151,7 @@ def only(program: Program, wanted: Callable[[str], bool]) -> Program:
             stack.extend(program.values[i].args)
     new = {old: k for k, old in enumerate(sorted(needed))}
     values = tuple(
-        replace(v, index=new[v.index], args=tuple(new[a] for a in v.args))
-        for v in program.values
-        if v.index in needed
+        replace(v, index=new[v.index], args=tuple(new[a] for a in v.args)) for v in program.values if v.index in needed
     )
     return replace(program, values=values, outputs=tuple((k, new[i]) for k, i in outputs))
 
@@ -174,6 +172,4 @@ def term_counts(program: Program) -> dict[int, int]:
     return found
 
 
-LEAVES = frozenset(
-    (Op.INPUT, Op.PARAM, Op.STATE, Op.COTANGENT, Op.NUMBER, Op.SIZE, Op.HEAD_INDEX, Op.HEAD_COUNT)
-)
+LEAVES = frozenset((Op.INPUT, Op.PARAM, Op.STATE, Op.COTANGENT, Op.NUMBER, Op.SIZE, Op.HEAD_INDEX, Op.HEAD_COUNT))

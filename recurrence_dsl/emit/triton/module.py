@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 
 import jinja2
@@ -11,6 +10,7 @@ from ...check.spec import Spec
 from ...program.step import carried_names
 from ...resources import templates
 from ...schedule.triton_plan import Launch, Settings, TritonPlan
+from ..names import docstring, operator_name
 from ..torch_module import digest
 from .kernel import Kernel, KernelPrinter
 from .memory import tensors
@@ -22,16 +22,14 @@ _HELPERS = ("maths", "dot", "sums", "pair", "inverse", "scan")
 _UNNAMED = "@unique@"
 
 
-def triton_source(
-    spec: Spec, plan: TritonPlan, sizes: Mapping[str, int], heads: int, about: dict[str, object]
-) -> str:
+def triton_source(spec: Spec, plan: TritonPlan, sizes: Mapping[str, int], heads: int, about: dict[str, object]) -> str:
     """The module's text."""
     kernels = printed(spec, plan.launches, sizes)
     wanted = {h for k in kernels for h in k.helpers}
     known = tensors(spec, sizes)
     context: dict[str, object] = {
         "spec": spec.name,
-        "doc": spec.doc,
+        "doc": docstring(spec.doc),
         "origin": spec.source.name,
         "digest": digest(spec),
         "heads": heads,
@@ -61,7 +59,7 @@ def triton_source(
         keep_trailing_newline=True,
     )
     text = environment.get_template("module.py.jinja").render(context)
-    return text.replace(_UNNAMED, f"{spec.name}_{hashlib.sha256(text.encode()).hexdigest()[:16]}")
+    return text.replace(_UNNAMED, operator_name(spec.name, text))
 
 
 def _launch(settings: Settings) -> dict[str, int]:
