@@ -39,7 +39,7 @@ CACHE_DIR = Variable(
 DEBUG = Variable(
     "RECURRENCE_DEBUG",
     "0",
-    "1: a call checks the ranges that the spec promises for its inputs, and `cu_seqlens` on any device",
+    "1: every stage verifies its result; a call checks its inputs' promised ranges, and `cu_seqlens` on any device",
 )
 QUIET = Variable(
     "RECURRENCE_QUIET",
