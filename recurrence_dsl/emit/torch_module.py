@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import jinja2
 
 from ..check.spec import Spec
-from ..program.ops import Op, Program, only
+from ..program.ops import Op, Program, Value, only
 from ..program.step import carried_names, declared_dims, is_complex
 from ..resources import templates
+from ..schedule.phases import phases
+from .names import docstring, operator_name
 from .torch_printer import TorchPrinter
 from .torch_shapes import Sizes
 
@@ -33,6 +36,7 @@ class Function:
     params: tuple[str, ...]
     state: tuple[str, ...]
     incoming: tuple[str, ...]
+    kept: tuple[str, ...]
     results: tuple[tuple[str, ...], ...]
 
 
@@ -62,7 +66,7 @@ def torch_source(spec: Spec, programs: Programs, sizes: dict[str, int], heads: i
     printed = _Module(spec, programs, sizes)
     context: dict[str, object] = {
         "spec": spec.name,
-        "doc": spec.doc,
+        "doc": docstring(spec.doc),
         "origin": spec.source.name,
         "digest": digest(spec),
         "heads": heads,
@@ -72,6 +76,7 @@ def torch_source(spec: Spec, programs: Programs, sizes: dict[str, int], heads: i
         "helpers": printed.helpers(),
         "unique_name": _UNNAMED,
         "recurrent": programs.body is programs.step,
+        "phased": printed.phased,
         **about,
     }
     environment = jinja2.Environment(
@@ -82,7 +87,7 @@ def torch_source(spec: Spec, programs: Programs, sizes: dict[str, int], heads: i
         keep_trailing_newline=True,
     )
     text = environment.get_template("module.py.jinja").render(context)
-    return text.replace(_UNNAMED, f"{spec.name}_{hashlib.sha256(text.encode()).hexdigest()[:16]}")
+    return text.replace(_UNNAMED, operator_name(spec.name, text))
 
 
 def digest(spec: Spec) -> str:
@@ -90,9 +95,16 @@ def digest(spec: Spec) -> str:
     return hashlib.sha256(spec.source.text.encode()).hexdigest()[:12]
 
 
+def _from_later(v: Value) -> bool:
+    """Backwards, the gradient of the state comes from the chunk after."""
+    return v.op is Op.COTANGENT and str(v.attr).startswith("state:")
+
+
 class _Module:
     def __init__(self, spec: Spec, programs: Programs, sizes: dict[str, int]) -> None:
         self.spec, self.programs = spec, programs
+        whole = any(v.op in (Op.SCAN, Op.SHIFT) for v in programs.body.values)
+        self.phased = programs.body is not programs.step and not whole
         self.sizes = Sizes(sizes)
         self.used: set[str] = set()
         self.carried = carried_names(spec)
@@ -105,15 +117,34 @@ class _Module:
             self._keys("param", self.spec.params),
             tuple(f"state:{n}" for n in self.carried),
         )
-        advance = only(p.body, lambda key: key.startswith("state:"))
-        found = [
-            self._function("forward", p.body, "A block's outputs and the state after it.", forward_keys),
-            self._function("advance", advance, "The state after a block.", ((), forward_keys[1])),
-            self._function("gradient", p.backward, "Gradients of a block's inputs, params and state.", gradient_keys),
-        ]
+        if self.phased:
+            found = self._phased("forward", p.body, lambda v: v.op is Op.STATE, forward_keys)
+            found += self._phased("gradient", p.backward, _from_later, gradient_keys)
+        else:
+            advance = only(p.body, lambda key: key.startswith("state:"))
+            found = [
+                self._function("forward", p.body, "A block's outputs and the state after it.", forward_keys),
+                self._function("advance", advance, "The state after a block.", ((), forward_keys[1])),
+                self._function("gradient", p.backward, "Gradients of a block's inputs, params and state.", gradient_keys),
+            ]
         if p.step is not p.body:
             found.append(self._function("step", p.step, "One token's outputs and the state after it.", forward_keys))
         return tuple(found)
+
+    def _phased(
+        self, name: str, program: Program, sequential: Callable[[Value], bool], keys: tuple[tuple[str, ...], ...]
+    ) -> list[Function]:
+        """One function for each phase; `keys` ends with the states."""
+        p = phases(program, sequential)
+        keep = lambda names: tuple(f"keep:{n}" for n in names)  # noqa: E731
+        return [
+            self._function(f"{name}_prepare", p.prepare, "What does not depend on the carried state, for several chunks.",
+                           (keep(p.to_carry), keep(p.to_finish))),
+            self._function(f"{name}_carry", p.carry, "The state after a chunk, and what the next phase needs of it.",
+                           (keys[-1], keep(p.carried)), p.to_carry),
+            self._function(f"{name}_finish", p.finish, "Results that depend on the carried state, for several chunks.",
+                           keys[:-1], (*p.to_finish, *p.carried)),
+        ]  # fmt: skip
 
     def helpers(self) -> tuple[str, ...]:
         files = sorted({_HELPER_FILES.get(h, h) for h in self.used})
@@ -144,7 +175,9 @@ class _Module:
     def _keys(self, kind: str, declared: tuple[object, ...]) -> tuple[str, ...]:
         return tuple(f"{kind}:{d.name}" for d in declared)  # type: ignore[attr-defined]
 
-    def _function(self, name: str, program: Program, doc: str, keys: tuple[tuple[str, ...], ...]) -> Function:
+    def _function(
+        self, name: str, program: Program, doc: str, keys: tuple[tuple[str, ...], ...], kept: tuple[str, ...] = ()
+    ) -> Function:
         printer = TorchPrinter(program, self.sizes)
         static, lines = printer.body(static=True), printer.body(static=False)
         present = {k for k, _ in program.outputs}
@@ -162,6 +195,7 @@ class _Module:
             named(Op.PARAM, [p.name for p in self.spec.params]),
             named(Op.STATE, self.carried),
             named(Op.COTANGENT, [*(f"output:{o.name}" for o in self.spec.outputs), *(f"state:{n}" for n in self.carried)]),
+            named(Op.INPUT, kept),
             results,
         )
 
