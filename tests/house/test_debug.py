@@ -44,5 +44,6 @@ def test_an_empty_input_keeps_every_promise(debug):
     assert mixer(x=empty, g=empty, free=empty).shape == (1, 0, 1)
 
 
-def test_without_debug_mode_promises_are_trusted():
+def test_without_debug_mode_promises_are_trusted(monkeypatch):
+    monkeypatch.setenv("RECURRENCE_DEBUG", "0")
     call(2.0, 0.5)
