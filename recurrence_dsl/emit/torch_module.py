@@ -125,7 +125,9 @@ class _Module:
             found = [
                 self._function("forward", p.body, "A block's outputs and the state after it.", forward_keys),
                 self._function("advance", advance, "The state after a block.", ((), forward_keys[1])),
-                self._function("gradient", p.backward, "Gradients of a block's inputs, params and state.", gradient_keys),
+                self._function(
+                    "gradient", p.backward, "Gradients of a block's inputs, params and state.", gradient_keys
+                ),
             ]
         if p.step is not p.body:
             found.append(self._function("step", p.step, "One token's outputs and the state after it.", forward_keys))
@@ -178,7 +180,7 @@ class _Module:
     def _function(
         self, name: str, program: Program, doc: str, keys: tuple[tuple[str, ...], ...], kept: tuple[str, ...] = ()
     ) -> Function:
-        printer = TorchPrinter(program, self.sizes)
+        printer = TorchPrinter(program, self.sizes, in_place=self.phased and name != "step")
         static, lines = printer.body(static=True), printer.body(static=False)
         present = {k for k, _ in program.outputs}
         results = tuple(tuple(printer.result(k) if k in present else "None" for k in group) for group in keys)
@@ -194,7 +196,9 @@ class _Module:
             named(Op.INPUT, [i.name for i in self.spec.inputs]),
             named(Op.PARAM, [p.name for p in self.spec.params]),
             named(Op.STATE, self.carried),
-            named(Op.COTANGENT, [*(f"output:{o.name}" for o in self.spec.outputs), *(f"state:{n}" for n in self.carried)]),
+            named(
+                Op.COTANGENT, [*(f"output:{o.name}" for o in self.spec.outputs), *(f"state:{n}" for n in self.carried)]
+            ),
             named(Op.INPUT, kept),
             results,
         )

@@ -29,6 +29,9 @@ _CALLS = {
     Prim.CONJ: "torch.conj",
 }
 _STATIC = frozenset((Op.PARAM, Op.NUMBER, Op.SIZE, Op.HEAD_INDEX, Op.HEAD_COUNT))
+_METHODS = {"+": "add_", "-": "sub_", "*": "mul_", "/": "div_"}
+_FRESH = frozenset((Op.MAP, Op.CONTRACT, Op.SCORES, Op.APPLY, Op.APPLY_T, Op.SOLVE, Op.SOLVE_T, Op.SUM))
+"""Operations whose result is a tensor of its own, not a view of an operand."""
 _SUMS = {Op.CUMSUM: "upto", Op.CUMSUM_BEFORE: "before", Op.CUMSUM_AFTER: "after", Op.REVCUMSUM: "from"}
 INLINE = 68
 """A value used once and shorter than this is written where it is used."""
@@ -37,7 +40,10 @@ INLINE = 68
 class TorchPrinter:
     """Statements for one program. `static` values depend on parameters alone and are computed once a call."""
 
-    def __init__(self, program: Program, sizes: Sizes, taken: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, program: Program, sizes: Sizes, taken: frozenset[str] = frozenset(), in_place: bool = False
+    ) -> None:
+        self.in_place = in_place  # where no autograd watches, a value used up may hold the result
         self.program, self.sizes = program, sizes
         self.names = Names(program, taken).of
         self._terms = term_counts(program)
@@ -173,10 +179,30 @@ class TorchPrinter:
         return text if strength >= 9 else f"({text})"
 
     def _infix(self, v: Value, sign: str, level: int) -> tuple[str, int]:
+        written = self._in_place(v, sign)
+        if written:
+            return written, 9
         (a, sa), (b, sb) = (self.fit(i, v.dims) for i in v.args)
         left = a if sa > level or (sa == level and sign in "+-*/") else f"({a})"
         right = b if sb > level or (sb == level and sign in "+*") else f"({b})"
         return f"{left} {sign} {right}", level
+
+    def _in_place(self, v: Value, sign: str) -> str:
+        """The result written over an operand that nothing else needs; empty where there is none."""
+        method = _METHODS.get(sign)
+        if method is None or not self.in_place:
+            return ""
+        x, y = v.args
+        if self._used_up(x, v):
+            return f"{self.atom(x)}.{method}({self.fit(y, v.dims)[0]})"
+        if sign in "+*" and self._used_up(y, v):
+            return f"{self.atom(y)}.{method}({self.fit(x, v.dims)[0]})"
+        return ""
+
+    def _used_up(self, index: int, v: Value) -> bool:
+        x = self.program.values[index]
+        fresh = x.op in _FRESH and x.attr not in (Prim.RE, Prim.IM, Prim.CONJ)
+        return fresh and self.uses[index] == 1 and x.dims == v.dims and x.is_complex == v.is_complex
 
     def _extreme(self, v: Value, prim: Prim) -> str:
         x, y = v.args
@@ -216,6 +242,8 @@ class TorchPrinter:
         columns = Operand(self.atom(y), tuple(COL if d == ROW else d for d in dims))
         out = tuple(d for d in v.dims if d in (*self.program.values[x].dims, *columns.dims))
         text, _ = self._product(self.operand(x), columns, v, out)
+        if self.in_place and set(self.program.values[pair].dims) <= set(out):
+            return f"({text}).mul_({aligned(self.atom(pair), self.program.values[pair].dims, out)})", 9
         return f"({text}) * {self.text(pair)}", 2
 
     def _vector_pair(self, index: int) -> bool:

@@ -34,7 +34,7 @@ def _load(x, row, start, stop, heads, dtype, chunks=1):
         x = (x.unflatten(1, (chunks, -1)).flatten(0, 1) if chunks > 1 else x).transpose(1, 2)
     if per_group and x.shape[1] != heads:
         x = x.unsqueeze(2).expand(-1, -1, heads // x.shape[1], *x.shape[2:]).flatten(1, 2)
-    return _permuted(_cast(x, dtype), order, x.dim() - len(order))
+    return _permuted(_cast(x, dtype), order, x.dim() - len(order)).contiguous()
 
 
 def _store(target, value, row, start, stop, chunks=1):
@@ -69,7 +69,9 @@ class _Call:
         self._static = {}
 
     def tokens(self, tensors, rows, start, stop, chunks=1):
-        return tuple(_load(x, r, start, stop, self.heads, self.dtype, chunks) for x, r in zip(tensors, rows, strict=True))
+        return tuple(
+            _load(x, r, start, stop, self.heads, self.dtype, chunks) for x, r in zip(tensors, rows, strict=True)
+        )
 
     def run(self, function, prepare, inputs, state, rows, incoming=(), kept=(), batch=None):
         key = (function, rows)

@@ -36,7 +36,9 @@ def _gradient_op(
     d_params = [torch.zeros_like(p) for p in call.params]
     d_outputs, d_state = incoming[: len(OUTPUTS)], _inside(incoming[len(OUTPUTS) :], heads, call.dtype, True)
     d_state = _backward_blocks(call, kept, d_outputs, d_state, d_inputs, d_params, stride)
-    d_params = [_restored(d, r[2], d.dim() - len(r[2])).to(p.dtype) for d, r, p in zip(d_params, PARAMS, params, strict=True)]
+    d_params = [
+        _restored(d, r[2], d.dim() - len(r[2])).to(p.dtype) for d, r, p in zip(d_params, PARAMS, params, strict=True)
+    ]
     outside = _outside(d_state, [s.shape[1] for s in state], True)
     d_state = [d.to(s.dtype).clone() for d, s in zip(outside, state, strict=True)]
     return [*d_inputs, *d_params, *d_state]

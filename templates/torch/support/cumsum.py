@@ -17,7 +17,9 @@ def _triangle(n, which, like):
     key = n, which, like.dtype
     if key not in _TRIANGLES:
         ones = torch.ones(n, n, dtype=like.dtype)
-        _TRIANGLES[key] = {"upto": ones.tril(), "before": ones.tril(-1), "after": ones.triu(1), "from": ones.triu()}[which]
+        _TRIANGLES[key] = {"upto": ones.tril(), "before": ones.tril(-1), "after": ones.triu(1), "from": ones.triu()}[
+            which
+        ]
     return _TRIANGLES[key]
 
 
