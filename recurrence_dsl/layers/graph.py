@@ -28,6 +28,7 @@ class Source(Enum):
     LINE = "an earlier line"
     PARAM = "a param"
     OUTPUT = "the mixer's output"
+    MIXER_PARAM = "a param of the mixer"
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,8 +114,18 @@ class Lowering:
                 return self.lines[v.name]
             case Source.PARAM:
                 return self.once("param", v.name, Learned(v.name))
+            case Source.MIXER_PARAM:
+                return self._mixer_param(v)
             case Source.OUTPUT:
                 return self.once("output", v.name, Take(v.name), self._drive())
+
+    def _mixer_param(self, v: Read) -> int:
+        """A param of the mixer, whose dimensions stand in the order of its own declaration."""
+        learned = next(p for p in self.graph.spec.params if p.name == v.name)
+        declared = learned.axes if learned.shared else (HEADS, *learned.axes)
+        held = self.once("param", f"mixer.{v.name}", Learned(f"mixer.{v.name}"))
+        order = tuple(declared.index(axis) for axis in v.axes)
+        return held if order == tuple(range(len(order))) else self.emit(Permutation(order), held)
 
     def _drive(self) -> int:
         if ("drive", "") in self.shared:

@@ -87,6 +87,9 @@ class Typing:
             return Index((HEADS,), span=e.span)
         if name == "position":
             return Position((), True, e.span)
+        if (learned := next((p for p in scope.spec.params if p.name == name), None)) is not None:
+            axes = learned.axes if learned.shared else (HEADS, *learned.axes)
+            return Read(scope.sorted(axes), False, e.span, name=name, source=Source.MIXER_PARAM)
         raise self._unknown_name(e)
 
     def _ready(self, e: ast.Name) -> None:
@@ -110,6 +113,7 @@ class Typing:
             *scope.params,
             *scope.static,
             *(o.name for o in scope.spec.outputs),
+            *(p.name for p in scope.spec.params),
             "head",
             "position",
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -17,7 +17,8 @@ class Entry:
     """One tensor of theirs, made of several of ours.
 
     Ours are first flattened where `merge` says so (dimensions `merge` and `merge + 1` become one), then concatenated
-    along `dim`, or stacked there when `stack`. `{layer}` in a name stands for each layer's index.
+    along `dim`, or stacked there when `stack`, and get `ones` leading dimensions of size 1. `{layer}` in a name stands
+    for each layer's index.
     """
 
     theirs: str
@@ -25,13 +26,14 @@ class Entry:
     dim: int = 0
     stack: bool = False
     merge: int | None = None
+    ones: int = 0
 
     def at(self, layer: int, their_prefix: str = "", our_prefix: str = "") -> Entry:
         """The entry of one layer."""
         put = str(layer)
         theirs = (their_prefix + self.theirs).replace("{layer}", put)
         ours = tuple((our_prefix + name).replace("{layer}", put) for name in self.ours)
-        return Entry(theirs, ours, self.dim, self.stack, self.merge)
+        return replace(self, theirs=theirs, ours=ours)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,4 +119,6 @@ def _entry(theirs: str, value: Any) -> Entry:
         case _:
             ours = value["ours"]
             names = (ours,) if isinstance(ours, str) else tuple(ours)
-            return Entry(theirs, names, value.get("dim", 0), value.get("stack", False), value.get("merge"))
+            return Entry(
+                theirs, names, value.get("dim", 0), value.get("stack", False), value.get("merge"), value.get("ones", 0)
+            )

@@ -96,14 +96,14 @@ def entries_of(target: Layer | LanguageModel, format: str | Format) -> tuple[Ent
 def joined(entry: Entry, ours: list[Tensor]) -> Tensor:
     """Their tensor from ours."""
     flat = [t if entry.merge is None else t.flatten(entry.merge, entry.merge + 1) for t in ours]
-    if entry.stack:
-        return torch.stack(flat, entry.dim)
-    return torch.cat(flat, entry.dim) if len(flat) > 1 else flat[0].clone()
+    joint = torch.stack(flat, entry.dim) if entry.stack else torch.cat(flat, entry.dim)
+    return joint[(None,) * entry.ones] if entry.ones else joint
 
 
 def parts(entry: Entry, theirs: Tensor, shapes: list[torch.Size]) -> list[Tensor]:
     """Our tensors from theirs."""
     flat = [_merged(entry, tuple(shape)) for shape in shapes]
+    theirs = theirs[(0,) * entry.ones] if entry.ones else theirs
     if entry.stack:
         pieces = list(theirs.unbind(entry.dim))
     else:
@@ -114,11 +114,12 @@ def parts(entry: Entry, theirs: Tensor, shapes: list[torch.Size]) -> list[Tensor
 def entry_shape(entry: Entry, shapes: list[Shape]) -> Shape:
     """The shape of their tensor, given the shapes of ours."""
     flat = [_merged(entry, shape) for shape in shapes]
+    ones = (1,) * entry.ones
     if entry.stack:
-        return (*flat[0][: entry.dim], len(flat), *flat[0][entry.dim :])
+        return (*ones, *flat[0][: entry.dim], len(flat), *flat[0][entry.dim :])
     joint = list(flat[0])
     joint[entry.dim] = sum(shape[entry.dim] for shape in flat)
-    return tuple(joint)
+    return (*ones, *joint)
 
 
 def _merged(entry: Entry, shape: Shape) -> Shape:

@@ -99,6 +99,26 @@ def hgrn(x: Tensor, g: Tensor, **_: Any) -> Any:
     return naive("hgrn.naive", "naive_recurrent_hgrn")(x, g)[0], None
 
 
+def rwkv7(r: Tensor, w: Tensor, k: Tensor, v: Tensor, a: Tensor, b: Tensor, **_: Any) -> Any:
+    run = naive("generalized_delta_rule.dplr.naive", "dplr_recurrence")
+    return run(*heads_first(r * r.shape[-1] ** 0.5, k, v, a, b, w))[0].transpose(1, 2), None
+
+
+def corrected(o: Tensor, r: Tensor, k: Tensor, r_k: Tensor, v: Tensor, g: Tensor) -> Tensor:
+    return (o + ((r * k * r_k).sum(-1, keepdim=True) * v).view(o.shape)) * g
+
+
+RWKV7: Mapping[str, Callable[..., Any]] = {
+    "chunk_rwkv7": rwkv7,
+    "fused_mul_recurrent_rwkv7": lambda r, w, k, v, kk, a, **_: rwkv7(r, w, k, v, -kk, kk * a),
+    "fused_addcmul_rwkv7": lambda x, delta, *mixes: [x + delta * mix for mix in mixes],
+    "fused_k_rwkv7": lambda k, a, amount: k * (1 + (a - 1) * amount),
+    "gate_output_correction": corrected,
+    "l2_norm": unit,
+    "token_shift": lambda x, *_, **__: (shift(x), None),
+}
+
+
 def convolution(x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None, **_: Any) -> Any:
     y = F.conv1d(x.transpose(1, 2), weight[:, None], bias, padding=weight.shape[1] - 1, groups=weight.shape[0])
     y = y[..., : x.shape[1]].transpose(1, 2)

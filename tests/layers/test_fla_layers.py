@@ -75,6 +75,12 @@ CASES = (
         {"K": 2, "V": 4, "mix_rank": 3, "decay_rank": 5, "norm_eps": 1e-5},
     ),
     Case(
+        "rwkv7", "fla-rwkv7", "layers.rwkv7", "RWKV7Attention",
+        {"hidden_size": D, "head_dim": 4, "layer_idx": 0, "num_hidden_layers": 2, "fuse_norm": True,
+         "decay_low_rank_dim": 3, "gate_low_rank_dim": 5, "a_low_rank_dim": 4},
+        cpu.RWKV7, {"K": 4, "V": 4, "decay_rank": 3, "rate_rank": 4, "gate_rank": 5, "norm_eps": 4e-5},
+    ),
+    Case(
         "gated_delta_net", "fla-gated_deltanet", "layers.gated_deltanet", "GatedDeltaNet",
         {"hidden_size": D, "num_heads": H, "head_dim": 4, "expand_v": 2},
         both("gated_delta_rule", cpu.gated_delta_rule) | {"causal_conv1d": cpu.convolution}, {"K": 4, "V": 8},
