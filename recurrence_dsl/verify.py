@@ -1,6 +1,6 @@
 """Checks what a stage made: `verify(x)` for a tree, a spec, a recurrence, a program, a plan or a source.
 
-A stage is checked with RECURRENCE_DEBUG set, and in all tests. What is found is a fault of the compiler: StageError.
+Stages are checked in debug mode, and so in all tests. What is found is a fault of the compiler: StageError.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def verify(x: Result) -> None:
 
 
 def checked(x: R) -> R:
-    """`x`, verified if RECURRENCE_DEBUG asks for it."""
+    """`x`, verified in debug mode."""
     if DEBUG.flag():
         verify(x)
     return x

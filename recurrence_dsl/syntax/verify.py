@@ -18,8 +18,6 @@ def verify_ast(tree: ast.Ast) -> None:
     length = len(tree.source.text)
     for statement in tree.statements:
         _verify(statement, statement, length)
-    first = tree.statements[0] if tree.statements else None
-    require(isinstance(first, ast.MixerStatement), "parse", "the first statement is no `mixer`")
 
 
 def _verify(node: ast.Node, parent: ast.Node, length: int) -> None:

@@ -53,7 +53,6 @@ def broken_trees() -> dict[str, ast.Ast]:
         "not inside the text": replace(tree, source=Source(TEXT[:40])),
         "leaves its parent's": replace(tree, statements=(replace(first, span=Span(0, 3)), dims, *rest)),
         "is no name": replace(tree, statements=(replace(first, name=replace(first.name, name="a b")), dims, *rest)),
-        "no `mixer`": replace(tree, statements=(dims, *rest)),
     }
 
 
