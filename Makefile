@@ -59,7 +59,7 @@ test-long: $(READY) ## run the searches that take minutes
 
 .PHONY: mutation
 mutation: $(READY) ## plant faults in the compiler and see `recurrence check` catch every one
-	$(BIN)/python -m recurrence_dsl.testing.mutation $(ARGS)
+	$(BIN)/python -m tests.mutation $(ARGS)
 
 .PHONY: lint
 lint: $(READY) ## ruff's rules

@@ -23,11 +23,10 @@ def load_text(text: str, name: str = "<spec>") -> Spec:
     if tree is None:
         raise SpecError(findings)
     spec, findings = check(tree)
-    if DEBUG.flag():
-        verify_ast(tree)
     if spec is None:
         raise SpecError(findings)
     if DEBUG.flag():
+        verify_ast(tree)
         verify_spec(spec)
     return spec if spec.layer is None else _with_checked_layer(spec)
 

@@ -11,13 +11,13 @@ import recurrence_dsl as rd
 from recurrence_dsl.check import load_text
 from recurrence_dsl.testing import Attack, Case, Gates, assert_equivalent, case_for, check, draw_inputs, property_named
 from recurrence_dsl.testing.degree import linear_results
-from recurrence_dsl.testing.faults import FAULTS
 from recurrence_dsl.testing.feeds import feeds
 from recurrence_dsl.testing.measure import compare, identical
-from recurrence_dsl.testing.mutation import attempt
 from recurrence_dsl.testing.properties import AGREEMENT, CAUSALITY, GRADIENTS, PACKED, STEP
 from recurrence_dsl.testing.report import Verdict, case_from_text, case_source, case_text, replay_snippet
 from recurrence_dsl.testing.tolerance import tolerance
+from tests.mutation.__main__ import attempt
+from tests.mutation.faults import FAULTS
 
 pytest_plugins = ["recurrence_dsl.testing.plugin"]
 

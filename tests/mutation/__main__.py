@@ -1,4 +1,4 @@
-"""Plants faults in the compiler and shows that `check` catches each: `python -m recurrence_dsl.testing.mutation`."""
+"""Plants faults in the compiler and shows that `check` catches each: `python -m tests.mutation`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from unittest import mock
 from rich.console import Console
 from rich.table import Table
 
-from .. import pipeline
-from ..program.ops import Program
-from .attack import Attack, first_failure
-from .faults import FAULTS, Fault, Stage
-from .finding import Finding
+from recurrence_dsl import pipeline
+from recurrence_dsl.program.ops import Program
+from recurrence_dsl.testing.attack import Attack, first_failure
+from recurrence_dsl.testing.finding import Finding
+from tests.mutation.faults import FAULTS, Fault, Stage
 
 _UNIQUE = re.compile(r'^NAME = "(\w+)"$', re.MULTILINE)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from ..program.ops import LEAVES, Mask, Op, Prim, Program, Value
+from recurrence_dsl.program.ops import LEAVES, Mask, Op, Prim, Program, Value
 
 
 class Stage(Enum):
