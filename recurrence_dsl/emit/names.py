@@ -9,7 +9,25 @@ import re
 from ..program.ops import Op, Program, Value
 
 RESERVED = frozenset(
-    "torch math inputs params state incoming static block B H C dtype device first second third".split()
+    (
+        "torch",
+        "math",
+        "inputs",
+        "params",
+        "state",
+        "incoming",
+        "kept",
+        "static",
+        "block",
+        "B",
+        "H",
+        "C",
+        "dtype",
+        "device",
+        "first",
+        "second",
+        "third",
+    )
 )
 """What the functions of an emitted file use themselves, beside its helpers, which begin with an underscore."""
 

@@ -55,9 +55,9 @@ class TorchPrinter:
     def _static(self) -> frozenset[int]:
         found: set[int] = set()
         for v in self.program.values:
-            if v.op in _STATIC or (v.args and all(a in found for a in v.args)) or (v.op is Op.PAIR and not v.args):
-                if BATCH not in v.dims:
-                    found.add(v.index)
+            root = v.op in _STATIC or (v.op is Op.PAIR and not v.args)
+            if BATCH not in v.dims and (root or (v.args and all(a in found for a in v.args))):
+                found.add(v.index)
         return frozenset(found)
 
     def _uses(self) -> dict[int, int]:

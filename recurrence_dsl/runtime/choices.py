@@ -84,7 +84,9 @@ def choose(
     if heads % groups:
         raise CallError("R0402", f"{heads} heads do not divide into {groups} groups", "make heads a multiple of groups")
     if groups > 1 and not any(i.per_group for i in recurrence.spec.inputs):
-        raise CallError("R0407", f"groups={groups}, but `{recurrence.spec.name}` has no `per group` input", "leave it out")
+        raise CallError(
+            "R0407", f"groups={groups}, but `{recurrence.spec.name}` has no `per group` input", "leave it out"
+        )
     _one_of("backend", backend, BACKENDS)
     _one_of("form", form, FORMS)
     chosen_form, form_why = _form(recurrence, form)
@@ -108,7 +110,9 @@ def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
 def _form(recurrence: Recurrence, form: str) -> tuple[str, str]:
     if form == "chunk" and not recurrence.chunked:
         raise CallError(
-            "R0407", f"`{recurrence.spec.name}` has no chunk form: {recurrence.reason}", "use form='auto' or 'recurrent'"
+            "R0407",
+            f"`{recurrence.spec.name}` has no chunk form: {recurrence.reason}",
+            "use form='auto' or 'recurrent'",
         )
     if form == "auto":
         chosen = "chunk" if recurrence.chunked else "recurrent"

@@ -47,7 +47,8 @@ def _folder() -> Path:
 
 def _import(path: Path, name: str) -> ModuleType:
     found = importlib.util.spec_from_file_location(name, path)
-    assert found is not None and found.loader is not None
+    assert found is not None
+    assert found.loader is not None
     module = importlib.util.module_from_spec(found)
     sys.modules[name] = module
     found.loader.exec_module(module)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -33,7 +34,7 @@ def packing(cu_seqlens: Tensor, batch: int, length: int) -> Packing:
     """Checks [0, n_1, n_1 + n_2, ..., T]: one row, ascending, from 0 to the row's length."""
     _vector(cu_seqlens, batch)
     ends = [int(e) for e in cu_seqlens.tolist()]
-    lengths = tuple(b - a for a, b in zip(ends, ends[1:], strict=False))
+    lengths = tuple(b - a for a, b in pairwise(ends))
     if ends[0] != 0 or ends[-1] != length or any(n < 0 for n in lengths):
         raise CallError(
             "R0409", f"cu_seqlens {ends} does not ascend from 0 to the row's length {length}", "check the lengths"
@@ -68,7 +69,8 @@ def run_packed(
     outputs: list[Tensors | None] = [None] * len(packed.lengths)
     finals: list[Tensors | None] = [None] * len(packed.lengths)
     for length, members in packed.groups().items():
-        rows = {n: torch.cat([x[:, packed.starts[i] : packed.starts[i] + length] for i in members]) for n, x in inputs.items()}
+        where = [slice(packed.starts[i], packed.starts[i] + length) for i in members]
+        rows = {n: torch.cat([x[:, tokens] for tokens in where]) for n, x in inputs.items()}
         before = {n: s[list(members)] for n, s in state.items()}
         found, after = call(rows, before)
         for k, i in enumerate(members):

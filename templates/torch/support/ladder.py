@@ -1,16 +1,17 @@
-# Decays per channel between all pairs of tokens of a block, exp(g_{s+1} + .. + g_t), are never formed. The block is cut
-# into tiles of 16 rows. Between two tiles the decay is a product: up to the end of the early tile, across the tiles that
-# lie between, from the start of the late one. Inside a tile, blocks of 2, 4, 8 and 16 rows are split in an early and a
-# late half, and the decay is a product of what lies on both sides of the middle. So all is matrix products, and every
-# exponent is the sum of just the log-decays that it means: never positive, and no difference of large sums.
+# Decays per channel between all pairs of tokens of a block, exp(g_{s+1} + .. + g_t), are never formed. The block is
+# cut into tiles of 16 rows. Between two tiles the decay is a product: up to the end of the early tile, across the tiles
+# that lie between, from the start of the late one. Inside a tile, blocks of 2, 4, 8 and 16 rows are split in an early
+# and a late half, and the decay is a product of what lies on both sides of the middle. So all is matrix products, and
+# every exponent is the sum of just the log-decays that it means: never positive, and no difference of large sums.
 
 _TILE = 16
 _patterns = {}
 
 
 def _pattern(strict, like):
-    """spans [levels + 2, 16, 16]: whose log-decays to add for each row, at each level, then from the tile's start and to
-    its end. seen [levels, 16, 16]: the pairs that a level is for. With s = t in sight there is a level for it."""
+    """spans [levels + 2, 16, 16]: whose log-decays to add for each row, at each level, then from the tile's start and
+    to its end. seen [levels, 16, 16]: the pairs that a level is for. With s = t in sight there is a level for it.
+    """
     key = "pattern", strict, like.dtype, like.device
     if key not in _patterns:
         row = torch.arange(_TILE, device=like.device)
