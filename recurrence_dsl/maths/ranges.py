@@ -133,15 +133,13 @@ class Ranges:
                 return ANY
 
     def _convex(self, e: Apply) -> Interval | None:
-        """x + (1 - x) * y, in any order of writing, where x lies in [0, 1]."""
+        """f * x + (1 - f) * y, in any order of writing, where f lies in [0, 1]; x or y may be an unwritten 1."""
         if e.fn is not Fn.ADD:
             return None
-        for x, other in (e.args, e.args[::-1]):
-            if not (isinstance(other, Apply) and other.fn is Fn.MUL):
-                continue
-            for rest, y in (other.args, other.args[::-1]):
-                if _is_one_minus(rest, x):
-                    return _blend(self.of(x), self.of(y))
+        for f, x in _products(e.args[0]):
+            for rest, y in _products(e.args[1]):
+                if _is_one_minus(rest, f) or _is_one_minus(f, rest):
+                    return _blend(self.of(f), self.of(x), self.of(y))
         return None
 
     def _share(self, e: Apply) -> Interval | None:
@@ -159,10 +157,17 @@ def _is_one_minus(e: Expr, x: Expr) -> bool:
     return isinstance(e, Apply) and e.fn is Fn.SUB and e.args[1] == x and getattr(e.args[0], "value", None) == 1
 
 
-def _blend(x: Interval, y: Interval) -> Interval | None:
-    if x.low < 0 or x.high > 1:
+def _products(e: Expr) -> tuple[tuple[Expr, Expr], ...]:
+    """The ways in which an expression is a product of two."""
+    whole = (e, Number(value=1.0))
+    return (whole, e.args, e.args[::-1]) if isinstance(e, Apply) and e.fn is Fn.MUL else (whole,)  # type: ignore[return-value]
+
+
+def _blend(f: Interval, x: Interval, y: Interval) -> Interval | None:
+    """Every variable enters linearly, so the ends are reached at the ends."""
+    if f.low < 0 or f.high > 1:
         return None
-    ends = [a + (1 - a) * b if a < 1 else 1.0 for a in (x.low, x.high) for b in (y.low, y.high)]
+    ends = [_times(a, b) + _times(1 - a, c) for a in (f.low, f.high) for b in (x.low, x.high) for c in (y.low, y.high)]
     return Interval(min(ends), max(ends))
 
 
