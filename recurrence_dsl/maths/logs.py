@@ -38,29 +38,35 @@ class Logs:
                 return x
             case Apply(fn=Fn.SIGMOID, args=(x,)):
                 return al.apply(Fn.LOGSIGMOID, x, span=e.span)
-            case Apply(fn=Fn.MUL, args=(x, y)) if self._not_negative(x, y):
-                return self._both(x, y, e)
+            case Apply(fn=Fn.ADD, args=(one, Apply(fn=Fn.EXP, args=(x,)))) if value_of(one) == 1:
+                return al.apply(Fn.SOFTPLUS, x, span=e.span)
+            case Apply(fn=Fn.ADD, args=(Apply(fn=Fn.EXP, args=(x,)), one)) if value_of(one) == 1:
+                return al.apply(Fn.SOFTPLUS, x, span=e.span)
+            case Apply(fn=Fn.SUB, args=(one, x)) if value_of(one) == 1:
+                return self._complement(x, e)
+            case Apply(fn=Fn.MUL | Fn.DIV | Fn.MIN | Fn.MAX) if self._not_negative(*e.args):
+                return self._of_both(e)
             case Apply(fn=Fn.POW, args=(x, p)) if self._not_negative(x):
                 log = self.of(x)
                 return al.mul(p, log) if log is not None else None
-            case Apply(fn=Fn.MIN | Fn.MAX, args=(x, y)) if self._not_negative(x, y):
-                return self._extreme(x, y, e)
             case Apply(fn=Fn.SQRT, args=(x,)):
                 log = self.of(x)
                 return al.mul(number(0.5), log) if log is not None else None
-            case Apply(fn=Fn.SUB, args=(one, x)) if value_of(one) == 1:
-                return self._complement(x, e)
             case _:
                 return self._plain(e)
 
-    def _both(self, x: Expr, y: Expr, e: Expr) -> Expr | None:
-        a, b = self.of(x), self.of(y)
-        return self.algebra.add(a, b) if a is not None and b is not None else self._plain(e)
-
-    def _extreme(self, x: Expr, y: Expr, e: Apply) -> Expr | None:
-        """The logarithm rises: log(min(x, y)) = min(log(x), log(y))."""
-        a, b = self.of(x), self.of(y)
-        return self.algebra.apply(e.fn, a, b, span=e.span) if a is not None and b is not None else self._plain(e)
+    def _of_both(self, e: Apply) -> Expr | None:
+        """log(x * y) = log(x) + log(y), log(min(x, y)) = min(log(x), log(y)), and so on."""
+        x, y = (self.of(a) for a in e.args)
+        if x is None or y is None:
+            return self._plain(e)
+        match e.fn:
+            case Fn.MUL:
+                return self.algebra.add(x, y)
+            case Fn.DIV:
+                return self.algebra.sub(x, y)
+            case _:
+                return self.algebra.apply(e.fn, x, y, span=e.span)
 
     def _complement(self, x: Expr, e: Expr) -> Expr | None:
         """log(1 - sigmoid(y)) = logsigmoid(-y)."""

@@ -97,8 +97,9 @@ class Ranges:
     def _apply(self, e: Apply) -> Interval:
         if e.is_complex:
             return self._complex(e)
+        plain = _pointwise(e.fn, tuple(self.of(a) for a in e.args), e)
         special = self._convex(e) or self._share(e)
-        return special or _pointwise(e.fn, tuple(self.of(a) for a in e.args), e)
+        return plain if special is None else Interval(max(plain.low, special.low), min(plain.high, special.high))
 
     def _complex(self, e: Apply) -> Interval:
         """Magnitudes."""
