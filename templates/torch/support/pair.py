@@ -1,9 +1,48 @@
+_SIDE = 16
+_lying = {}
+
+
+def _sums(strict, like):
+    """Triangles of ones for tiles of 16 rows: rows up to t (before t when strict), rows after s; what each pair sees."""
+    key = strict, like.dtype, like.device
+    if key not in _lying:
+        row = torch.arange(_SIDE, device=like.device)
+        t, s, r = row[:, None, None], row[None, :, None], row[None, None, :]
+        upto = (r < t) if strict else (r <= t)
+        between = (upto & (r > s)).flatten(0, 1).to(like.dtype)
+        seen = (row[None, :] < row[:, None]) if strict else (row[None, :] <= row[:, None])
+        _lying[key] = upto[:, 0].to(like.dtype), (r > s)[0].to(like.dtype), between, seen.to(like.dtype)
+    return _lying[key]
+
+
+def _middle(tiles, like):
+    """[tiles * tiles, tiles]: which tiles lie between a late and an early one; [tiles, tiles]: is the one earlier?"""
+    key = "middle", tiles, like.dtype, like.device
+    if key not in _lying:
+        tile = torch.arange(tiles, device=like.device)
+        late, early, other = tile[:, None, None], tile[None, :, None], tile[None, None, :]
+        inside = ((early < other) & (other < late)).to(like.dtype).flatten(0, 1)
+        _lying[key] = inside, (tile[None, :] < tile[:, None]).to(like.dtype)
+    return _lying[key]
+
+
 def _pair(g, strict):
     """exp(g_{s+1} + .. + g_t) for s <= t, or exp(g_{s+1} + .. + g_{t-1}) for s < t when strict; else 0.
 
-    [.., C] -> [.., C, C]. The sums are differences of float64 ones, so that a strong decay hides no weak one after it.
+    [.., C] -> [.., C, C]. Each exponent is the sum of just the log-decays that it means: between two tiles of 16 rows the
+    decay is the product of what lies in the late tile, between the tiles, and in the early tile.
     """
-    upto = torch.cumsum(g, -1, dtype=torch.float64)
-    rows = torch.cat([torch.zeros_like(upto[..., :1]), upto[..., :-1]], -1) if strict else upto
-    between = (rows[..., :, None] - upto[..., None, :]).to(g.dtype)
-    return between.clamp_(_LEAST[g.dtype], 0.0).exp_().tril_(-1 if strict else 0)
+    batch, n = g.shape[:-1], g.shape[-1]
+    g = torch.nn.functional.pad(g, (0, -n % _SIDE)).reshape(-1, -(-n // _SIDE), _SIDE)
+    upto, after, between, seen = _sums(strict, g)
+    tiles = g.shape[1]
+    near = _decay(g @ between.mT).unflatten(-1, (_SIDE, _SIDE)).mul_(seen)
+    if tiles == 1:
+        return near.view(*batch, _SIDE, _SIDE)[..., :n, :n]
+    inside, earlier = _middle(tiles, g)
+    apart = _decay(g.sum(-1) @ inside.mT).unflatten(-1, (tiles, tiles)).mul_(earlier)
+    start, end = _decay(g @ upto.mT), _decay(g @ after.mT)
+    early = apart[..., None] * end[:, None]
+    pairs = start[..., None, None] * early[:, :, None]
+    pairs.diagonal(dim1=1, dim2=3).copy_(near.movedim(1, -1))
+    return pairs.view(*batch, tiles * _SIDE, tiles * _SIDE)[..., :n, :n]
