@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from recurrence_dsl.tools.train.corpus import Corpus, standard_library
 from recurrence_dsl.tools.train.loop import schedule
 from recurrence_dsl.tools.train.picture import running_mean
 from recurrence_dsl.tools.train.recall import IGNORED, Recall, accuracy
+from recurrence_dsl.tools.train.threads import fastest_threads
 
 
 def silent() -> Console:
@@ -93,6 +95,19 @@ def test_accuracy_counts_queries_only() -> None:
     logits = torch.eye(4)[None]
     targets = torch.tensor([[0, IGNORED, 3, IGNORED]])
     assert accuracy(logits, targets) == 0.5
+
+
+def test_the_faster_number_of_threads_is_taken_and_given_back() -> None:
+    most = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with fastest_threads(lambda: time.sleep(0.02 * torch.get_num_threads())) as chosen:
+            assert chosen == torch.get_num_threads() == 1
+        with fastest_threads(lambda: time.sleep(0.04 / torch.get_num_threads())) as chosen:
+            assert chosen == torch.get_num_threads() == 2
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(most)
 
 
 def test_the_schedule_rises_and_falls() -> None:

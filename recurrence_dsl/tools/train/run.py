@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,11 @@ from ...layers import LanguageModel
 from ...pipeline import load
 from .corpus import BYTES, Corpus, standard_library
 from .generation import Generation, generate
-from .loop import Course, Rows, loss_of, optimise
+from .loop import Course, loss_of, optimise
 from .options import Task, TrainOptions
 from .picture import draw_losses
 from .recall import Recall, accuracy
+from .threads import fastest_threads
 
 HELD_OUT_ROWS = 32
 _ROWS_AT_ONCE = 16
@@ -65,10 +67,11 @@ def _text(spec: Spec, options: TrainOptions, out: Path, console: Console) -> Tra
     generator = torch.Generator().manual_seed(options.seed)
     held_out = corpus.held_out_rows(HELD_OUT_ROWS, options.length)
     console.print(f"{spec.name}: {_count(model):,} parameters, {corpus.name} ({len(corpus.train) / 1e6:.1f} MB)")
-    before = held_out_loss(model, *held_out)
-    course = optimise(model, lambda: corpus.rows(options.batch, options.length, generator), options, console)
-    after = held_out_loss(model, *held_out)
-    made = generate(model, _prompt(corpus), options.new_tokens, options.seed)
+    with fastest_threads(_trial(model, options, *held_out)):
+        before = held_out_loss(model, *held_out)
+        course = optimise(model, lambda: corpus.rows(options.batch, options.length, generator), options, console)
+        after = held_out_loss(model, *held_out)
+        made = generate(model, _prompt(corpus), options.new_tokens, options.seed)
     _show_text(made, console)
     report = _report(spec, options, model, course, before, after, out, difference=made.difference)
     _show(report, console)
@@ -87,11 +90,11 @@ def _recall(spec: Spec, options: TrainOptions, out: Path, console: Console) -> T
     console.print(
         f"{spec.name}: {_count(model):,} parameters, recall of {options.pairs} pairs in {options.length} tokens"
     )
-    before = held_out_loss(model, *held_out)
-    rows: Rows = lambda: task.rows(options.batch, generator)  # noqa: E731
-    course = optimise(model, rows, options, console)
-    after = held_out_loss(model, *held_out)
-    share = recall_accuracy(model, *held_out)
+    with fastest_threads(_trial(model, options, *held_out)):
+        before = held_out_loss(model, *held_out)
+        course = optimise(model, lambda: task.rows(options.batch, generator), options, console)
+        after = held_out_loss(model, *held_out)
+        share = recall_accuracy(model, *held_out)
     report = _report(spec, options, model, course, before, after, out, accuracy=share)
     _show(report, console)
     console.print(f"recall accuracy: {share:.1%} (by chance {2 / options.vocab:.1%})")
@@ -117,6 +120,16 @@ def make_model(spec: Spec, options: TrainOptions, vocab: int) -> LanguageModel:
         groups=options.groups,
         **(sizes | given),
     )
+
+
+def _trial(model: LanguageModel, options: TrainOptions, tokens: Tensor, targets: Tensor) -> Callable[[], None]:
+    """Forward and backward on as many rows as a step has, leaving no trace."""
+
+    def run() -> None:
+        loss_of(model, tokens[: options.batch], targets[: options.batch]).backward()
+        model.zero_grad()
+
+    return run
 
 
 @torch.no_grad()
