@@ -3,7 +3,7 @@ _lying = {}
 
 
 def _sums(strict, like):
-    """Triangles of ones for tiles of 16 rows: rows up to t (before t when strict), rows after s; what each pair sees."""
+    """Ones for tiles of 16 rows: rows up to t (before t when strict), rows after s, rows between; and which pairs see."""
     key = strict, like.dtype, like.device
     if key not in _lying:
         row = torch.arange(_SIDE, device=like.device)
@@ -29,8 +29,8 @@ def _middle(tiles, like):
 def _pair(g, strict):
     """exp(g_{s+1} + .. + g_t) for s <= t, or exp(g_{s+1} + .. + g_{t-1}) for s < t when strict; else 0.
 
-    [.., C] -> [.., C, C]. Each exponent is the sum of just the log-decays that it means: between two tiles of 16 rows the
-    decay is the product of what lies in the late tile, between the tiles, and in the early tile.
+    [.., C] -> [.., C, C]. Each exponent is the sum of just the log-decays that it means: between two tiles of 16 rows
+    the decay is the product of what lies in the late tile, between the tiles, and in the early tile.
     """
     batch, n = g.shape[:-1], g.shape[-1]
     g = torch.nn.functional.pad(g, (0, -n % _SIDE)).reshape(-1, -(-n // _SIDE), _SIDE)
