@@ -3,7 +3,7 @@ _lying = {}
 
 
 def _sums(strict, like):
-    """Ones for tiles of 16 rows: rows up to t (before t when strict), rows after s, rows between; and which pairs see."""
+    """Ones for tiles of 16 rows: rows up to t (strict: before it), after s, between them; and which pairs are seen."""
     key = strict, like.dtype, like.device
     if key not in _lying:
         row = torch.arange(_SIDE, device=like.device)
