@@ -49,8 +49,8 @@ def _order(spec: Spec) -> None:
     done: set[str] = set()
     for d in spec.definitions:
         for node in walk(expression(d)):
-            early = isinstance(node, Now) and node.kind in (Kind.LET, Kind.STATE, Kind.OUTPUT)
-            require(not early or node.name in done, STAGE, f"`{d.name}` comes before what it reads")
+            if isinstance(node, Now) and node.kind in (Kind.LET, Kind.STATE, Kind.OUTPUT):
+                require(node.name in done, STAGE, f"`{d.name}` comes before what it reads")
         done.add(d.name)
 
 

@@ -137,7 +137,9 @@ class _Sizes:
 def _expect_names(what: str, given: Mapping[str, object], known: tuple[str, ...], *, required: bool) -> None:
     for name in given:
         if name not in known:
-            raise CallError(CODES[what], f"the spec has no {what} `{name}`", help=f"it has: {', '.join(known) or 'none'}")
+            raise CallError(
+                CODES[what], f"the spec has no {what} `{name}`", help=f"it has: {', '.join(known) or 'none'}"
+            )
     missing = [name for name in known if name not in given] if required else []
     if missing:
         raise CallError(CODES[what], f"{what} {', '.join(f'`{name}`' for name in missing)} not given")

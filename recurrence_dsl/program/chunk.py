@@ -183,9 +183,7 @@ class _Chunk:
             self._read[r.name] = self.b.named(value, f"r_{s.name}")
         return self._read[r.name]
 
-    def _seen(
-        self, s: StateForm, query: int, when: When, left: Side, right: Side, columns: tuple[Column, ...]
-    ) -> int:
+    def _seen(self, s: StateForm, query: int, when: When, left: Side, right: Side, columns: tuple[Column, ...]) -> int:
         """query . S at every token: what the chunk was handed, then what it wrote itself."""
         b = self.b
         total = b.contract(self._seen_decayed(query, left, when), self.carried(s.name), left.axes)

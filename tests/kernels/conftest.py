@@ -1,5 +1,7 @@
-"""These tests run kernels in Triton's interpreter, which must be chosen before triton is imported: `make test` gives them a
-process of their own (TRITON_INTERPRET=1). Any other run leaves them out."""
+"""These tests run kernels in Triton's interpreter, which must be chosen before triton is imported.
+
+`make test` gives them a process of their own (TRITON_INTERPRET=1). Any other run leaves them out.
+"""
 
 from __future__ import annotations
 
