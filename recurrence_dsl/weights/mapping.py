@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
+from ..check.report import nearest
 from ..diagnostics import CallError
 from ..resources import specs
 
@@ -79,7 +80,9 @@ def read_format(name: str) -> Format:
     """A format by name. Raises CallError for an unknown one."""
     path = specs() / "weights" / f"{name}.toml"
     if name not in formats():
-        raise CallError("R0906", f"unknown checkpoint format `{name}`", f"the formats are {', '.join(formats())}")
+        close = nearest(name, formats())
+        advice = f"did you mean `{close}`?" if close else f"the formats are {', '.join(formats())}"
+        raise CallError("R0906", f"unknown checkpoint format `{name}`", advice)
     table = tomllib.loads(path.read_text(encoding="utf-8"))
     return Format(
         name,
