@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from recurrence_dsl.program.ops import LEAVES, Mask, Op, Prim, Program, Value
+from recurrence_dsl.program.ops import LEAVES, Mask, Op, Prim, Program, Value, only
 
 
 class Stage(Enum):
@@ -34,7 +34,7 @@ class Fault:
 
     def in_program(self, before: Program) -> Program:
         """The program with the fault. Raises NoPlace."""
-        return before if self.program is None else self.program(before)
+        return before if self.program is None else only(self.program(before), lambda _: True)
 
     def in_source(self, before: str) -> str:
         """The source with the fault. Raises NoPlace."""
@@ -126,9 +126,9 @@ def _redirected(program: Program, moved: dict[int, int]) -> Program:
     return replace(program, values=values, outputs=outputs)
 
 
-_STORE = "_store(target, value, row, start, stop)\n    return"
-_NOISE = "_store(target, value + 1e-3 * torch.rand_like(value), row, start, stop)\n    return"
 _START, _FORGET = "_inside(state, heads, call.dtype), [", "_inside([0 * s for s in state], heads, call.dtype), ["
+_WRITE = "target[:, start:stop] = value.transpose(1, 2)"
+_SPANS = "room[last - chunks : last].transpose(0, 1)"
 
 F, B, S, T = Stage.FORWARD, Stage.BACKWARD, Stage.STEP, Stage.SOURCE
 
@@ -158,16 +158,19 @@ FAULTS = (
     Fault("a step does not carry its write", "gla", S, addend_dropped("state:S", 1)),
     Fault("a step's state does not decay", "retnet", S, addend_dropped("state:S", 0)),
     Fault(
-        "off by one at the last block",
-        "gla",
+        "a block's last token is not written",
+        "hgrn",
         T,
-        source=("min(i + self.block, self.length)", "min(i + self.block, self.length - 1)"),
+        source=(_WRITE, _WRITE.replace("stop]", "stop][:, :-1]") + "[:, :-1]"),
+    ),
+    Fault(
+        "a last single token is left out", "gla", T, source=("while at < call.length:", "while at < call.length - 1:")
     ),
     Fault(
         "one block too few",
-        "gla",
+        "hgrn",
         T,
-        source=("range(0, self.length, self.block)", "range(0, max(self.length - 1, 0), self.block)"),
+        source=("range(0, call.length, call.block)", "range(0, call.length - 1, call.block)"),
     ),
     Fault(
         "accumulation in bfloat16",
@@ -175,9 +178,10 @@ FAULTS = (
         T,
         source=("torch.float64 if wide else torch.float32", "torch.float64 if wide else torch.bfloat16"),
     ),
+    Fault("the backward has the chunks' states in another order", "delta_net", T, source=(_SPANS, _SPANS + ".flip(1)")),
     Fault(
-        "the backward keeps the state after the block",
-        "delta_net",
+        "a state kept for the backward one block late",
+        "hgrn",
         T,
         source=("room[n // stride] = s", "room[(n + 1) // stride % len(room)] = s"),
     ),
@@ -188,6 +192,6 @@ FAULTS = (
         source=("*x.shape[2:]).flatten(1, 2)", "*x.shape[2:]).transpose(1, 2).flatten(1, 2)"),
     ),
     Fault("the initial state is ignored", "rwkv6", T, source=(_START, _FORGET)),
-    Fault("a params' gradient from one block only", "rwkv6", T, source=("total += part", "total.copy_(part)")),
-    Fault("random results", "gla", T, source=(_STORE, _NOISE)),
+    Fault("a param's gradient from one block only", "rwkv6", T, source=("total += part", "total.copy_(part)")),
+    Fault("results that do not repeat", "hgrn", T, source=(_WRITE, _WRITE + " * (1 + 1e-3 * torch.rand(()))")),
 )
