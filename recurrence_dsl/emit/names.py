@@ -8,27 +8,8 @@ import re
 
 from ..program.ops import Op, Program, Value
 
-RESERVED = frozenset(
-    (
-        "torch",
-        "math",
-        "inputs",
-        "params",
-        "state",
-        "incoming",
-        "kept",
-        "static",
-        "block",
-        "B",
-        "H",
-        "C",
-        "dtype",
-        "device",
-        "first",
-        "second",
-        "third",
-    )
-)
+_WORDS = "torch math inputs params state incoming kept static block B H C dtype device first second third"
+RESERVED = frozenset(re.findall(r"\w+", _WORDS))
 """What the functions of an emitted file use themselves, beside its helpers, which begin with an underscore."""
 
 

@@ -10,9 +10,10 @@ import jinja2
 
 from ..check.spec import Spec
 from ..program.ops import Op, Program, Value, only
-from ..program.step import carried_names, declared_dims, is_complex
+from ..program.step import carried_names, is_complex
 from ..resources import templates
 from ..schedule.phases import phases
+from .layout import packed, unpacked
 from .names import docstring, operator_name
 from .torch_printer import TorchPrinter
 from .torch_shapes import Sizes
@@ -25,19 +26,12 @@ _HELPER_FILES = {"scores": "ladder", "apply": "ladder", "apply_t": "ladder"}
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One printed program: what is computed once a call, and what is computed for each block."""
+    """One printed program: the lines of what is computed once a call, and of what is computed for each block."""
 
     name: str
     doc: str
     static: tuple[str, ...]
     lines: tuple[str, ...]
-    crossing: tuple[str, ...]
-    inputs: tuple[str, ...]
-    params: tuple[str, ...]
-    state: tuple[str, ...]
-    incoming: tuple[str, ...]
-    kept: tuple[str, ...]
-    results: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,26 +175,30 @@ class _Module:
     ) -> Function:
         printer = TorchPrinter(program, self.sizes, in_place=self.phased and name != "step")
         static, lines = printer.body(static=True), printer.body(static=False)
-        present = {k for k, _ in program.outputs}
-        results = tuple(tuple(printer.result(k) if k in present else "None" for k in group) for group in keys)
         leaves = {(v.op, str(v.attr)): printer.names[v.index] for v in program.values}
-        named = lambda op, names: tuple(leaves.get((op, n), "_") for n in names)  # noqa: E731
+        named = lambda op, names: [leaves.get((op, n), "_") for n in names]  # noqa: E731
+        params = unpacked(named(Op.PARAM, [p.name for p in self.spec.params]), "params")
+        coming = [*self._keys("output", self.spec.outputs), *(f"state:{n}" for n in self.carried)]
+        opening = (
+            *unpacked(named(Op.INPUT, [i.name for i in self.spec.inputs]), "inputs"),
+            *params,
+            *unpacked(named(Op.STATE, self.carried), "state"),
+            *unpacked(named(Op.COTANGENT, coming), "incoming"),
+            *unpacked(named(Op.INPUT, kept), "kept"),
+            *unpacked(printer.crossing(), "static"),
+        )
         self.used |= printer.helpers
         return Function(
             name,
             doc,
-            tuple(static),
-            tuple(lines),
-            printer.crossing(),
-            named(Op.INPUT, [i.name for i in self.spec.inputs]),
-            named(Op.PARAM, [p.name for p in self.spec.params]),
-            named(Op.STATE, self.carried),
-            named(
-                Op.COTANGENT, [*(f"output:{o.name}" for o in self.spec.outputs), *(f"state:{n}" for n in self.carried)]
-            ),
-            named(Op.INPUT, kept),
-            results,
+            (*params, *static, *packed("return ", printer.crossing())),
+            (*opening, *lines, *self._results(printer, program, keys)),
         )
 
-
-__all__ = ["Programs", "declared_dims", "digest", "torch_source"]
+    def _results(self, printer: TorchPrinter, program: Program, keys: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+        """A tuple for each group of keys; None where the program has no such result."""
+        present = {k for k, _ in program.outputs}
+        groups = [[printer.result(k) if k in present else "None" for k in group] for group in keys]
+        names = ("first", "second", "third")[: len(groups)]
+        lines = [line for n, group in zip(names, groups, strict=True) for line in packed(f"{n} = ", group)]
+        return (*lines, f"return {', '.join(names)}")

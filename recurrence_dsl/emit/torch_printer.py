@@ -6,6 +6,7 @@ import math
 from typing import assert_never
 
 from ..program.ops import BATCH, COL, HEAD, LEADING, LEAVES, ROW, Mask, Op, Prim, Program, Value, term_counts
+from .layout import shaped
 from .names import Names
 from .torch_contract import Operand, contraction
 from .torch_shapes import Sizes, aligned
@@ -83,9 +84,12 @@ class TorchPrinter:
             text, strength = self.expression(v)
             if self._inlined(v, text):
                 self._text[v.index] = (text, strength)
+                continue
+            if v.op is Op.RENAME and text.isidentifier():
+                self.names[v.index] = text  # another name for the same tensor
             else:
-                lines.append(f"{self.names[v.index]} = {text}")
-                self._text[v.index] = (self.names[v.index], 9)
+                lines.append(shaped(f"{self.names[v.index]} = {text}", self._sizes(v).names(v.dims)))
+            self._text[v.index] = (self.names[v.index], 9)
         return lines
 
     def _inlined(self, v: Value, text: str) -> bool:
@@ -95,11 +99,9 @@ class TorchPrinter:
         """Names that the static part hands to the block's part."""
         used = {a for v in self.program.values if v.index not in self.static for a in v.args}
         used |= {i for _, i in self.program.outputs}
-        return tuple(
-            self.names[v.index]
-            for v in self.program.values
-            if v.index in used & self.static and v.op not in LEAVES - {Op.HEAD_INDEX}
-        )
+        own = {self.names[v.index] for v in self.program.values if v.op in LEAVES - {Op.HEAD_INDEX}}
+        names = (self.names[v.index] for v in self.program.values if v.index in used & self.static)
+        return tuple(n for n in dict.fromkeys(names) if n not in own)
 
     def result(self, key: str) -> str:
         i = self.program.output(key)

@@ -22,6 +22,11 @@ class Sizes:
         inside = ", ".join(self.of(d) for d in dims)
         return f"({inside},)" if len(dims) == 1 else f"({inside})"
 
+    def names(self, dims: tuple[str, ...]) -> str:
+        """`[B, H, C, K]`, for readers."""
+        known = {BATCH: "B", HEAD: "H", ROW: "C", COL: "C"}
+        return f"[{', '.join(known.get(d) or (d if d in self.axes else str(self.terms)) for d in dims)}]"
+
 
 def aligned(text: str, have: tuple[str, ...], want: tuple[str, ...]) -> str:
     """The operand with a dim of size one for each one it lacks, as far as broadcasting does not do it."""

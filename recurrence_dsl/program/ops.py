@@ -122,13 +122,15 @@ class Program:
     """Values in order, and which of them are results: `outputs` pairs keys such as `output:o`, `state:S` with an index.
 
     Keys: `output:NAME` a token's output, `state:NAME` what the next chunk receives; in an adjoint `input:NAME`,
-    `param:NAME`, `state:NAME` are gradients. `axes` lists the spec's axes in layout order.
+    `param:NAME`, `state:NAME` are gradients. `axes` lists the spec's axes in layout order; `terms` gives the leaves
+    that have rank-one terms the number of them (only a part cut out of a program has such leaves).
     """
 
     name: str
     axes: tuple[str, ...]
     values: tuple[Value, ...]
     outputs: tuple[tuple[str, int], ...]
+    terms: tuple[tuple[str, int], ...] = ()
 
     def output(self, key: str) -> int:
         """The index of a result."""
@@ -168,7 +170,7 @@ def term_counts(program: Program) -> dict[int, int]:
         if v.op is Op.STACK and v.attr in (TERM, TERM2):
             found[v.index] = len(v.args)
         elif TERM in v.dims or TERM2 in v.dims:
-            found[v.index] = max(found.get(a, 1) for a in v.args)
+            found[v.index] = max((found.get(a, 1) for a in v.args), default=dict(program.terms).get(str(v.attr), 1))
     return found
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
-from ..program.ops import BATCH, LEADING, LEAVES, Op, Program, Value
+from ..program.ops import BATCH, LEADING, LEAVES, Op, Program, Value, term_counts
 
 _FREE = frozenset((Op.PARAM, Op.NUMBER, Op.SIZE, Op.HEAD_INDEX, Op.HEAD_COUNT))
 _COSTLY = frozenset((Op.CONTRACT, Op.SCORES, Op.APPLY, Op.APPLY_T, Op.SOLVE, Op.SOLVE_T))
@@ -98,7 +98,9 @@ def _part(program: Program, outputs: list[tuple[str, int]], cut: Collection[int]
     needed = sorted(_needed(program, [i for _, i in outputs], cut))
     new = {old: k for k, old in enumerate(needed)}
     values = tuple(_moved(program.values[i], new, i in cut) for i in needed)
-    return replace(program, values=values, outputs=tuple((k, new[i]) for k, i in outputs))
+    counts = term_counts(program)
+    terms = tuple((_name(i), counts[i]) for i in needed if i in cut and i in counts)
+    return replace(program, values=values, outputs=tuple((k, new[i]) for k, i in outputs), terms=terms)
 
 
 def _moved(v: Value, new: dict[int, int], is_leaf: bool) -> Value:
