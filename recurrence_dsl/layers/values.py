@@ -8,8 +8,8 @@ from dataclasses import replace
 from ..check.report import nearest
 from ..expr import AxisFn, Fn
 from ..syntax import ast
+from .brackets import axes_of, brackets_of, check_within
 from .graph import (
-    GROUPS,
     HEADS,
     Apply,
     At,
@@ -26,7 +26,7 @@ from .graph import (
     Value,
 )
 from .modules import LAYER_FUNCTIONS, LayerFunction
-from .modules.signature import Brackets, OptionKind, OptionSpec
+from .modules.signature import OptionKind, OptionSpec
 from .options import check_options
 from .pointwise import ARITY
 from .scope import Fault, Scope, shown
@@ -192,7 +192,7 @@ class Typing:
     def _over(self, fn: AxisFn, e: ast.Call) -> Value:
         options = check_options(e, _EPS if fn is AxisFn.L2NORM else (), self.scope)
         arg = self._argument(e)
-        over = self._axes_of(e, arg)
+        over = axes_of(e, arg, self.scope)
         axes = tuple(axis for axis in arg.axes if axis not in over) if fn.reduces else arg.axes
         eps = options.get("eps")
         assert eps is None or not isinstance(eps, bool | str)
@@ -212,7 +212,7 @@ class Typing:
         axis = self.scope.axis(e.brackets[0])
         place = e.arguments[-1] if e.function == "at" and e.arguments else None
         arg = self._argument(replace(e, arguments=e.arguments[:-1]) if place is not None else e)
-        self._axes_of(e, arg)
+        axes_of(e, arg, self.scope)
         if place is None:
             return CumulativeSum(arg.axes, arg.timed, e.span, axis=axis, arg=arg)
         if not is_static(place, self.scope.static):
@@ -226,19 +226,6 @@ class Typing:
             raise self.scope.fault("R0510", f"`{e.function}` takes one argument here, not {len(e.arguments)}", e.span)
         return self.value(e.arguments[0])
 
-    def _axes_of(self, e: ast.Call, arg: Value) -> tuple[str, ...]:
-        """The bracketed axes, which the argument must have, in the argument's order."""
-        over = tuple(self.scope.axis(part) for part in e.brackets)
-        absent = [axis for axis in over if axis not in arg.axes]
-        if absent or not over:
-            raise self.scope.fault(
-                "R0503",
-                f"`{e.function}` works over axes of its argument",
-                e.function_span,
-                f"{shown(over)} of a value with the axes {shown(arg.axes)}",
-            )
-        return self.scope.sorted(over)
-
     def _apply(self, function: LayerFunction, e: ast.Call) -> Value:
         self.seen[function.name] += 1
         number = self.seen[function.name]
@@ -247,61 +234,9 @@ class Typing:
         arg = self._argument(e)
         if not arg.timed:
             raise self.scope.fault("R0503", f"`{function.name}` maps values that change over time", e.span)
-        brackets, axes = self._brackets(function, e, arg)
-        self._within(options.get("within"), function, e, arg, axes)
+        brackets, axes = brackets_of(function, e, arg, self.scope)
+        check_within(options.get("within"), function, e, arg, axes, self.scope)
         return Apply(axes, True, e.span, function=function.name, path=path, brackets=brackets, arg=arg, options=options)
-
-    def _brackets(self, function: LayerFunction, e: ast.Call, arg: Value) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """What the module is told of its brackets, and the result's axes."""
-        match function.brackets:
-            case Brackets.OVER:
-                return self._axes_of(e, arg), arg.axes
-            case Brackets.WIDTH:
-                width = e.brackets[0] if len(e.brackets) == 1 else None
-                if isinstance(width, ast.Ident) and width.name in self.scope.consts:
-                    self.scope.used.add(width.name)
-                    return (width.name,), arg.axes
-                if not isinstance(width, ast.Number) or width.value < 1:
-                    raise self.scope.fault(
-                        "R0503",
-                        f"`{function.name}` takes its width in brackets",
-                        e.function_span,
-                        f"as in `{function.name}[4](..)`",
-                    )
-                return (str(int(width.value)),), arg.axes
-            case Brackets.RESULT:
-                axes = self._result(function, e, arg)
-                return axes, axes
-
-    def _result(self, function: LayerFunction, e: ast.Call, arg: Value) -> tuple[str, ...]:
-        """`[K]` means per head; `[D]`, `[groups, K]`, `[heads]` and plain widths mean what they say."""
-        if not e.brackets or not arg.axes:
-            raise self.scope.fault(
-                "R0503",
-                f"`{function.name}` makes features with the bracketed axes",
-                e.function_span,
-                f"as in `{function.name}[K](..)`, or `{function.name}[heads](..)` for a number per head",
-            )
-        axes = tuple(self.scope.axis(part) for part in e.brackets)
-        plain = any(isinstance(part, ast.Number) for part in e.brackets)
-        alone = plain or any(axis in (HEADS, GROUPS, self.scope.model_axis) for axis in axes)
-        return self.scope.sorted(axes if alone else (HEADS, *axes))
-
-    def _within(self, part: object, function: LayerFunction, e: ast.Call, arg: Value, axes: tuple[str, ...]) -> None:
-        if part is None:
-            return
-        self.scope.used.add(str(part))
-        if function.brackets is Brackets.RESULT:
-            fits = arg.axes[:1] == (part,) == axes[:1] and len(arg.axes) > 1
-        else:
-            fits = arg.axes == self.scope.sorted(self.scope.axis(b) for b in e.brackets) and arg.axes[:1] == (HEADS,)
-        if not fits:
-            raise self.scope.fault(
-                "R0503",
-                f"`within={part}` does not fit these axes",
-                e.span,
-                f"from {shown(arg.axes)} to {shown(axes)}",
-            )
 
 
 def _counted(number: int) -> str:

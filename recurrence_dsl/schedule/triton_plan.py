@@ -8,75 +8,24 @@ finishes all chunks at once. The backward pass walks in reverse.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import Enum
 
 from ..maths.recurrence import Form, Recurrence
-from ..program.ops import COL, HEAD, BATCH, ROW, Program, only
+from ..program.ops import BATCH, COL, HEAD, ROW, Program, only
+from .pressure import Body, block_of, body_of
 from .splits import may_split, shares
-
-
-class Walk(Enum):
-    """How a kernel goes through a sequence: all chunks at once, or one after the other with the state in registers."""
-
-    PARALLEL = "parallel"
-    FORWARD = "forward"
-    REVERSE = "reverse"
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """What a kernel does. `keep` stores what comes into each chunk; `splits` are axes divided over instances."""
-
-    name: str
-    doc: str
-    program: Program
-    walk: Walk
-    keep: bool = False
-    splits: tuple[str, ...] = ()
-    partial: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How a kernel is launched: tokens a chunk, the block of each split axis, warps and pipeline stages."""
-
-    chunk: int
-    blocks: tuple[tuple[str, int], ...] = ()
-    warps: int = 4
-    stages: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """A kernel's task and its settings."""
-
-    task: Task
-    settings: Settings
-
-
-@dataclass(frozen=True, slots=True)
-class TritonPlan:
-    """`forward` and `backward` list the plans that there are, each a name and its kernels in order."""
-
-    form: str
-    chunk: int
-    launches: tuple[Launch, ...]
-    forward: tuple[tuple[str, tuple[str, ...]], ...]
-    backward: tuple[tuple[str, tuple[str, ...]], ...]
-
-    @property
-    def parallel(self) -> tuple[str, ...]:
-        return tuple(x.task.name for x in self.launches if x.task.walk is Walk.PARALLEL)
-
+from .tasks import Launch, Settings, Task, TritonPlan, Walk
 
 PAIR_CHUNK = 64
 """Tokens a chunk where pairs of tokens are multiplied as matrices."""
 SCAN_NUMBERS = 8192
 """Numbers in a tile of states at every token of a chunk."""
-HELD = 24
-"""Tiles of a chunk's widest value that a kernel holds at a time, as a rule of thumb for the block sizes."""
+HELD = {4: 24_000, 8: 46_000}
+"""Numbers that an instance of so many warps holds without spilling, by the estimate of `pressure`: 32 lanes a warp, each
+with 255 registers, less what addresses and layouts take."""
+PARTS = 64
+"""Largest block of a divided axis in a walk, where instances for each sequence and head are few."""
 
 
 def triton_plan(
@@ -89,25 +38,40 @@ def triton_plan(
     chunk_size: int | None,
 ) -> TritonPlan:
     """The plan for one form; a given chunk size is obeyed."""
-    walking = form == "recurrent"
-    chunk = 1 if walking else chunk_size or _chunk(recurrence, body, sizes)
+    maker = _Maker(recurrence, sizes)
+    if form == "recurrent":
+        return _recurrent(maker, body, backward)
+    chunk = chunk_size or _chunk(recurrence, body, sizes)
+    smaller = () if chunk_size else tuple(c for c in (32, 16) if c < chunk)
+    forward = maker.launch("forward", "Outputs and the last states.", body, Walk.FORWARD, (chunk, *smaller))
     launches = [
-        _launch("forward", "Outputs and the states after the last token.", body, Walk.FORWARD, sizes, chunk, keep=True),
-        _launch("gradient", "All gradients.", backward, Walk.REVERSE, sizes, chunk),
-        _launch("carry", "The states before each chunk.", _states(body), Walk.FORWARD, sizes, chunk, keep=True),
-    ]
-    plans = {"fused": ("forward",)}, {"fused": ("carry", "gradient")}
-    if not walking:
-        launches += [
-            _launch("finish", "Outputs of each chunk.", _outputs(body), Walk.PARALLEL, sizes, chunk),
-            _launch("carry_back", "The states' gradients after each chunk.", _states(backward), Walk.REVERSE, sizes, chunk,
-                    keep=True),
-            _launch("finish_back", "Gradients of each chunk.", _leaves(backward), Walk.PARALLEL, sizes, chunk),
-        ]
-        plans[0]["split"] = ("carry", "finish")
-        plans[1]["split"] = ("carry", "carry_back", "finish_back")
-        launches.append(_launch("step", "One token.", step, Walk.FORWARD, sizes, 1))
+        forward,
+        maker.launch("carry", "The states before each chunk.", _states(body), Walk.FORWARD, (chunk,), keep=True),
+        maker.launch("finish", "Outputs of each chunk.", _outputs(body), Walk.PARALLEL, (chunk,)),
+        maker.launch("carry_back", "The states' gradients after each chunk.", _states(backward), Walk.REVERSE, (chunk,),
+                     keep=True),
+        maker.launch("finish_back", "Gradients of each chunk.", _leaves(backward), Walk.PARALLEL, (chunk,)),
+        maker.launch("step", "One token.", step, Walk.FORWARD, (1,)),
+    ]  # fmt: skip
+    plans: tuple[dict[str, tuple[str, ...]], ...] = (
+        {"fused": ("forward",), "split": ("carry", "finish")},
+        {"split": ("carry", "carry_back", "finish_back")},
+    )
+    gradient = maker.fitting("gradient", "All gradients.", backward, Walk.REVERSE, chunk)
+    if gradient is not None:
+        launches.append(gradient)
+        plans[1]["fused"] = ("carry", "gradient")
     return TritonPlan(form, chunk, tuple(launches), tuple(plans[0].items()), tuple(plans[1].items()))
+
+
+def _recurrent(maker: _Maker, body: Program, backward: Program) -> TritonPlan:
+    """Token by token, the state in registers; the backward pass walks over states that a first walk stores."""
+    launches = (
+        maker.launch("forward", "Outputs and the last states.", body, Walk.FORWARD, (1,)),
+        maker.launch("carry", "The state before each token.", _states(body), Walk.FORWARD, (1,), keep=True),
+        maker.launch("gradient", "All gradients.", backward, Walk.REVERSE, (1,)),
+    )
+    return TritonPlan("recurrent", 1, launches, (("fused", ("forward",)),), (("fused", ("carry", "gradient")),))
 
 
 def _states(program: Program) -> Program:
@@ -135,45 +99,97 @@ def _numbers(dims: tuple[str, ...], sizes: Mapping[str, int]) -> int:
     return math.prod(sizes.get(d, 1) for d in dims if d not in (BATCH, HEAD, ROW, COL))
 
 
-def _launch(
-    name: str, doc: str, program: Program, walk: Walk, sizes: Mapping[str, int], chunk: int, keep: bool = False
-) -> Launch:
-    free = [a for a in sizes if may_split(program, a, walk is Walk.REVERSE)]
-    blocks = _blocks(program, free, sizes, chunk)
-    splits = tuple(blocks)
-    task = Task(name, doc, program, walk, keep, splits, shares(program, splits))
-    return Launch(task, Settings(chunk, tuple(blocks.items()), _warps(program, blocks, sizes, chunk)))
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Blocks of the divided axes and of the axis looped over, and what the kernel then holds."""
+
+    splits: Mapping[str, int]
+    loop: tuple[str, int] | None
+    chunk: int
+    held: int
+
+    @property
+    def warps(self) -> int:
+        small = self.held <= HELD[4] // 8
+        return 1 if small and self.chunk == 1 else 4 if self.held <= HELD[4] else 8
+
+    @property
+    def fits(self) -> bool:
+        return self.held <= HELD[8]
 
 
-def _blocks(program: Program, free: list[str], sizes: Mapping[str, int], chunk: int) -> dict[str, int]:
-    """Blocks of the axes that are divided: the widest free one is halved while tiles are too large."""
-    blocks: dict[str, int] = {}
-    while free:
-        whole = {a: blocks.get(a, _power(n)) for a, n in sizes.items()}
-        if _widest(program, whole, chunk) <= SCAN_NUMBERS:
-            break
-        axis = max(free, key=lambda a: whole[a])
-        if whole[axis] <= 16:
-            break
-        blocks[axis] = whole[axis] // 2
-    return blocks
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    """Makes launches for the axes' sizes."""
 
+    recurrence: Recurrence
+    sizes: Mapping[str, int]
 
-def _power(size: int) -> int:
-    return max(16, 1 << (size - 1).bit_length())
+    def launch(
+        self, name: str, doc: str, program: Program, walk: Walk, chunks: tuple[int, ...], keep: bool = False
+    ) -> Launch:
+        """The first choice that fits, or the one that holds the least."""
+        best: Choice | None = None
+        for choice in self.choices(program, walk, chunks):
+            if choice.fits:
+                best = choice
+                break
+            best = choice if best is None or choice.held < best.held else best
+        assert best is not None
+        return self._made(name, doc, program, walk, keep, best)
 
+    def fitting(self, name: str, doc: str, program: Program, walk: Walk, chunk: int) -> Launch | None:
+        """As `launch`, but nothing where no choice fits."""
+        found = self.launch(name, doc, program, walk, (chunk,))
+        held = self._held(program, walk, dict(found.settings.blocks), found.task.loop, chunk)
+        return found if held <= HELD[8] else None
 
-def _widest(program: Program, sizes: Mapping[str, int], chunk: int) -> int:
-    """Numbers in the largest tile; decays of pairs of tokens along an axis are never formed."""
-    full = {**sizes, ROW: chunk, COL: chunk}
-    found = [
-        math.prod(full.get(d, 1) for d in v.dims)
-        for v in program.values
-        if not (COL in v.dims and any(d in sizes for d in v.dims) and ROW in v.dims)
-    ]
-    return max(found, default=1)
+    def _made(self, name: str, doc: str, program: Program, walk: Walk, keep: bool, choice: Choice) -> Launch:
+        splits = tuple(choice.splits)
+        loop = choice.loop[0] if choice.loop else None
+        task = Task(name, doc, program, walk, keep, splits, shares(program, splits), loop)
+        blocks = {**choice.splits, **(dict([choice.loop]) if choice.loop else {})}
+        return Launch(task, Settings(choice.chunk, tuple(blocks.items()), choice.warps))
 
+    def choices(self, program: Program, walk: Walk, chunks: tuple[int, ...]) -> Iterator[Choice]:
+        """What may be tried, the best first: few blocks before many, loops before dividing an axis over instances."""
+        body = self._body(program, walk)
+        free = [a for a in self.sizes if may_split(program, a, walk is Walk.REVERSE)]
+        looped = [a for a in self.sizes if walk is Walk.PARALLEL and body.loops(a)]
+        full = {a: block_of(n, body.least) for a, n in self.sizes.items()}
+        for chunk in chunks:
+            for splits in self._splits(free, full, walk):
+                for loop in (None, *self._loops(looped, {**full, **splits})):
+                    blocks = {**full, **splits, **(dict([loop]) if loop else {})}
+                    yield Choice(splits, loop, chunk, body.held(blocks, chunk, loop[0] if loop else None))
 
-def _warps(program: Program, blocks: Mapping[str, int], sizes: Mapping[str, int], chunk: int) -> int:
-    widest = _widest(program, {a: blocks.get(a, _power(n)) for a, n in sizes.items()}, chunk)
-    return 1 if widest <= 1024 else 4 if widest <= SCAN_NUMBERS else 8
+    def _splits(self, free: list[str], full: Mapping[str, int], walk: Walk) -> Iterator[dict[str, int]]:
+        """Ever smaller blocks of the axes that may be divided, the largest halved first."""
+        blocks = dict(full)
+        if walk is not Walk.PARALLEL:
+            for a in free[-1:]:
+                blocks[a] = min(blocks[a], PARTS)
+        yield {a: b for a, b in blocks.items() if b != full[a]}
+        while free:
+            axis = max(free, key=lambda a: blocks[a])
+            if blocks[axis] <= 16:
+                return
+            blocks[axis] //= 2
+            yield {a: b for a, b in blocks.items() if b != full[a]}
+
+    def _loops(self, axes: list[str], full: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+        for parts in (2, 4, 8):
+            for a in axes:
+                if full[a] // parts >= 16:
+                    yield a, full[a] // parts
+
+    def _body(self, program: Program, walk: Walk) -> Body:
+        names = [s.name for s in self.recurrence.states]
+        names += [c.name for c in self.recurrence.spec.carried]
+        kept = {Walk.FORWARD: names, Walk.REVERSE: [f"state:{n}" for n in names], Walk.PARALLEL: []}[walk]
+        return body_of(program, self.sizes, frozenset(kept))
+
+    def _held(self, program: Program, walk: Walk, blocks: Mapping[str, int], loop: str | None, chunk: int) -> int:
+        body = self._body(program, walk)
+        full = {a: block_of(n, body.least) for a, n in self.sizes.items()}
+        return body.held({**full, **blocks}, chunk, loop)

@@ -11,6 +11,9 @@ import typer
 
 from ..diagnostics import CallError, Diagnostic, SpecError
 
+EXTRAS = {"hypothesis": "testing", "safetensors": "weights", "triton": "triton"}
+"""Packages that only some commands need, and the extra of this one that brings them."""
+
 
 def fail(message: str) -> typer.Exit:
     """Prints a message to standard error; raise what it returns to end with exit status 1."""
@@ -28,6 +31,11 @@ def plain_errors() -> Iterator[None]:
         raise typer.Exit(1) from None
     except CallError as error:
         raise fail(str(error)) from None
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRAS:
+            raise
+        extra = f'pip install "recurrence-dsl[{EXTRAS[error.name]}]"'
+        raise fail(f"error: this needs the package {error.name}\n  = help: {extra}") from None
     except OSError as error:
         if error.errno == errno.EPIPE or error.filename is None:
             raise

@@ -12,20 +12,16 @@ def _fits(x, rows):
 
 
 def _settings(inputs):
-    """Precision: products of bfloat16 inputs take bfloat16 operands; float16 and float32 ones stay in float32."""
+    """How products are formed: of bfloat16 factors where an input is one, else of float32 factors taken apart."""
     kinds = {_real(x).dtype for x in inputs}
     if torch.float64 in kinds:
         raise RuntimeError(f"{NAME}: float64 is not for the triton back end; use backend='torch'")
+    parts = 0 if inputs[0].device.type == "cpu" else 3 if kinds == {torch.float32} else 2
     if torch.bfloat16 in kinds:
-        return {"DT": tl.bfloat16, "PRECISION": _fast(inputs[0].device, "tf32"), "EXACT": False}
+        return {"DT": tl.bfloat16, "PRECISION": parts, "EXACT": False}
     if torch.float16 in kinds:
-        return {"DT": tl.float16, "PRECISION": _fast(inputs[0].device, "tf32"), "EXACT": False}
-    return {"DT": tl.float32, "PRECISION": _fast(inputs[0].device, "tf32x3"), "EXACT": True}
-
-
-def _fast(device, precision):
-    """Tensor cores take float32 factors as tf32 on NVIDIA devices; elsewhere they are multiplied as they are."""
-    return precision if device.type == "cuda" and torch.version.hip is None else "ieee"
+        return {"DT": tl.float16, "PRECISION": parts, "EXACT": False}
+    return {"DT": tl.float32, "PRECISION": parts, "EXACT": True}
 
 
 class _Call:

@@ -246,3 +246,10 @@ def test_the_stages_of_the_triton_back_end_print():
     triton = ("explain", "good.spec", "--backend", "triton", "--stage")
     assert "forward: fused (forward)" in recurrence(*triton, "schedule").stdout
     assert "@triton.jit" in recurrence(*triton, "emit").stdout
+
+
+def test_a_missing_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "hypothesis", None)
+    for name in [m for m in sys.modules if m in ("recurrence_dsl.tools.check", "recurrence_dsl.testing.attack")]:
+        monkeypatch.delitem(sys.modules, name)
+    assert 'pip install "recurrence-dsl[testing]"' in recurrence("check", "good.spec", status=1).stderr

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from ...program.ops import COL, ROW, Mask, Prim
@@ -290,16 +290,16 @@ class TileBuilder:
     def _dot(self, x: int, y: int, over: Dims, exact: bool) -> int:
         rows = tuple(d for d in self.dims(x) if d not in over)
         columns = tuple(d for d in self.dims(y) if d not in over)
-        left, right = self._matrix(x, rows, over), self._matrix(y, over, columns)
+        left, right = self._matrix(x, rows, over, self.turn), self._matrix(y, over, columns, self.turn_right)
         found = self.dot(left, right, exact)
         return self.split(self.split(found, rows), columns)
 
-    def _matrix(self, x: int, rows: Dims, columns: Dims) -> int:
+    def _matrix(self, x: int, rows: Dims, columns: Dims, turn: Callable[[int], int]) -> int:
         """`x` as a matrix [rows, columns], several dims of a side flattened into one."""
         for side in (rows, columns):
             x = self.flat(x, side)
         want = ("*".join(rows), "*".join(columns))
-        return x if self.dims(x) == want else self.turn(x)
+        return x if self.dims(x) == want else turn(x)
 
     def dot(self, x: int, y: int, exact: bool = False) -> int:
         (rows, a), (b, columns) = self.dims(x), self.dims(y)
@@ -361,25 +361,36 @@ class TileBuilder:
     # --- twins ---
 
     def turn(self, x: int) -> int:
-        """[a, b] as [b, a]. What stems from a matrix product is computed again the other way round."""
+        """[a, b] as [b, a], fit for the left side of a product: what stems from a product is not turned over in registers
+        but computed the other way round."""
         if x not in self._turned:
             self._turned[x] = found = self._turn(x)
             self._turned.setdefault(found, x)
             self.named(found, f"{self.tiles[x].hint}_T" if self.tiles[x].hint else "")
         return self._turned[x]
 
+    def turn_right(self, x: int) -> int:
+        """[a, b] as [b, a] for the right side of a product, which lies in shared memory anyway."""
+        if x in self._turned:
+            return self._turned[x]
+        return self.emit(Kind.TURN, (x,), None, self.dims(x)[::-1], self.facts[x])
+
     def _turn(self, x: int) -> int:
         t, f = self.tiles[x], self.facts[x]
         if len(t.dims) < 2:
             return x
         assert len(t.dims) == 2
+        if t.kind is Kind.TURN:
+            return t.args[0]
         dims = (t.dims[1], t.dims[0])
         twin = self._twin(t, dims) if f.product or t.kind in (Kind.CAUSAL, Kind.PAIR) else None
         return self.emit(Kind.TURN, (x,), None, dims, f) if twin is None else twin
 
     def _twin(self, t: Tile, dims: Dims) -> int | None:
-        args = tuple(self.turn(a) if len(self.dims(a)) == 2 else a for a in t.args)
         f = self.facts[t.index]
+        if t.kind is Kind.DOT:
+            return self.emit(t.kind, (self.turn(t.args[1]), self.turn_right(t.args[0])), t.attr, dims, f)
+        args = tuple(self.turn(a) if len(self.dims(a)) == 2 else a for a in t.args)
         match t.kind:
             case Kind.MAP if all(set(self.dims(a)) <= set(dims) for a in args):
                 return self.emit(Kind.MAP, args, t.attr, dims, f)
@@ -389,8 +400,6 @@ class TileBuilder:
                 return self.emit(t.kind, args, dims, dims, f)
             case Kind.RENAME:
                 return self.emit(t.kind, args, t.attr, dims, f)
-            case Kind.DOT:
-                return self.emit(t.kind, (args[1], args[0]), t.attr, dims, f)
             case Kind.SCORES | Kind.PAIR:
                 return self.emit(t.kind, t.args, t.attr, dims, f)
             case Kind.INVERSE if len(args) == 1:

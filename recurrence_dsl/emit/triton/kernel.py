@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from ...check.spec import Spec
 from ...program.ops import COL, ROW, Op
 from ...program.step import carried_names
-from ...schedule.triton_plan import Task, Walk
+from ...schedule.pressure import block_of
+from ...schedule.tasks import Task, Walk
+from .loops import Segment, along, segments
 from .lower import Setting, lower
-from .memory import Memory, Tensor, tensors
-from .order import element_count, needed, ordered
+from .memory import Memory, tensors
+from .order import Sizes, element_count, needed, ordered
 from .printer import TilePrinter
 from .shapes import Layout
-from .tiles import PAIRWISE, Dims, Kind, Source, Tile, Tiles
+from .tiles import PAIRWISE, Dims, Kind, Source, Tile
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +59,6 @@ class Kernel:
 _TIMELESS = frozenset((Kind.NUMBER, Kind.HEAD, Kind.MAP, Kind.EXPAND, Kind.SUM, Kind.MAX, Kind.RENAME, Kind.MASK))
 
 
-def block_of(size: int, least: int = 16) -> int:
-    """The smallest power of two that holds an axis."""
-    return max(least, 1 << (size - 1).bit_length())
-
-
 class KernelPrinter:
     """Prints one task for given sizes of the axes. `chunk` is what the order of statements is planned for."""
 
@@ -70,20 +67,40 @@ class KernelPrinter:
         least = self.least()
         full = {a: block_of(s, least) for a, s in sizes.items()}
         masked = frozenset(a for a, s in sizes.items() if full[a] != s)
-        self.layout = Layout({a: f"B_{a}" if a in task.splits else str(full[a]) for a in sizes}, masked)
+        self.layout = Layout(
+            {a: f"B_{a}" if a in task.splits or a == task.loop else str(full[a]) for a in sizes}, masked
+        )
         self.tensors = {**tensors(spec, sizes)}
         for p in spec.params:
             self.tensors[f"param:{p.name}"] = self.tensors[p.name]
         self.names = carried_names(spec)
         self.tiles = lower(task.program, Setting(masked | {ROW, COL}, self.terms(), self.carried()))
-        counts = {**full, **{a: blocks.get(a, full[a]) for a in task.splits}, ROW: chunk, COL: chunk}
-        self.order = ordered(self.tiles, element_count(counts))
+        counts = {
+            **full,
+            **{a: blocks.get(a, full[a]) for a in (*task.splits, *([task.loop] if task.loop else []))},
+            ROW: chunk,
+            COL: chunk,
+        }
+        self.segments = segments(self.tiles, task.loop)
+        self.order = self.plan_order(element_count(counts))
         self.memory = Memory(self.tensors, self.layout, task.walk is not Walk.PARALLEL, task.splits, task.partial)
-        self.printer = TilePrinter(self.tiles, self.order, self.layout, self.place, self.taken())
+        self.printer = TilePrinter(self.tiles, self.all_tiles(), self.layout, self.place, self.taken())
         for t in self.tiles.tiles:
             if t.kind is Kind.CARRIED and t.index in self.printer.names:
                 assert isinstance(t.attr, Source)
                 self.printer.names[t.index] = self.register(t.attr.name, t.attr.part)
+
+    def plan_order(self, sizes: Sizes) -> dict[Segment, tuple[int, ...]]:
+        """Each segment's tiles in order."""
+        found = {}
+        for at, s in enumerate(self.segments):
+            later = {a for o in self.segments[at + 1 :] for i in o.tiles for a in self.tiles.tiles[i].args}
+            found[s] = ordered(self.tiles, sizes, s.tiles, (later & s.tiles) | s.stored)
+        return found
+
+    def all_tiles(self) -> tuple[int, ...]:
+        """Every tile of the kernel, in the order in which it is first computed."""
+        return tuple(dict.fromkeys(i for order in self.order.values() for i in order))
 
     def least(self) -> int:
         """The smallest block of an axis: what a product of matrices takes, where there is one."""
@@ -136,8 +153,10 @@ class KernelPrinter:
     def static(self) -> frozenset[int]:
         """Tiles that neither time nor the state changes."""
         found: set[int] = set()
-        for i in self.order:
+        for i in self.all_tiles():
             t = self.tiles.tiles[i]
+            if along(t, self.task.loop):
+                continue
             timeless = not {ROW, COL} & set(t.dims)
             of_param = t.kind is Kind.LOAD and isinstance(t.attr, Source) and t.attr.kind == "param"
             if timeless and (of_param or (t.kind in _TIMELESS and all(a in found for a in t.args))):
@@ -159,16 +178,39 @@ class KernelPrinter:
     def value(self, t: Tile) -> str:
         return self.printer.fit(t.index, t.dims)[0]
 
+    def body_lines(self, static: frozenset[int]) -> list[str]:
+        """The statements of all segments, with the stores of results that are neither carried nor summed up."""
+        lines: list[str] = []
+        for s in self.segments:
+            found = self.printer.lines([i for i in self.order[s] if i not in static], s.sums)
+            found += self.store_lines(s)
+            if s.looped:
+                axis = self.task.loop
+                found = [
+                    f"for start_{axis} in range(0, {self.sizes[str(axis)]}, B_{axis}):",
+                    *(f"    {x}" for x in (*self.axis_lines(str(axis), f"start_{axis} + "), *found)),
+                ]
+                found = [*self.printer.zeros(s.sums), *found]
+            lines += found
+        return lines
+
+    def store_lines(self, s: Segment) -> list[str]:
+        """The stores of a segment's outputs and gradients of inputs, and of params in a parallel kernel."""
+        kinds = {"output": "out", "dinput": "d"} | ({} if self.sequential else {"dparam": "d"})
+        found = [(r.target, self.tiles.tiles[r.tile]) for r in self.tiles.results if r.tile in s.stored]
+        return [self.store(kinds[x.kind], x, self.value(t), t.dims) for x, t in found if x.kind in kinds]
+
+    @property
+    def sequential(self) -> bool:
+        return self.task.walk is not Walk.PARALLEL
+
     def print(self) -> Kernel:
-        static = self.static()
-        task, sequential = self.task, self.task.walk is not Walk.PARALLEL
-        static_lines = self.printer.lines(i for i in self.order if i in static)
-        body = self.printer.lines(i for i in self.order if i not in static)
-        start, advance, finish = self.carry_lines() if sequential else ((), (), ())
-        keeps = self.keep_lines() if sequential and task.keep else []
-        stores = [self.store("out", s, self.value(t), t.dims) for s, t in self.results(("output",))]
-        stores += [self.store("d", s, self.value(t), t.dims) for s, t in self.results(("dinput",))]
-        sums, more_start, more_finish = self.param_lines(sequential)
+        static, task = self.static(), self.task
+        static_lines = self.printer.lines([i for i in self.all_tiles() if i in static])
+        body = self.body_lines(static)
+        start, advance, finish = self.carry_lines() if self.sequential else ((), (), ())
+        keeps = self.keep_lines() if self.sequential and task.keep else []
+        sums, more_start, more_finish = self.param_lines() if self.sequential else ([], [], [])
         memory = self.memory
         return Kernel(
             name=task.name,
@@ -176,15 +218,15 @@ class KernelPrinter:
             walk=task.walk.value,
             pointers=tuple(memory.used),
             strides=memory.strides(),
-            constants=tuple(f"B_{a}" for a in task.splits),
+            constants=tuple(f"B_{a}" for a in (*task.splits, *([task.loop] if task.loop else []))),
             splits=tuple(self.split(a) for a in task.splits),
-            axes=self.axis_lines(),
+            axes=self.all_axis_lines(),
             offsets=tuple(memory.offsets(per_chunk=False)),
             static=tuple(static_lines),
             start=(*start, *more_start),
             chunk_offsets=tuple(memory.offsets(per_chunk=True)),
             keeps=tuple(keeps),
-            body=(*body, *stores, *sums),
+            body=(*body, *sums),
             advance=tuple(advance),
             finish=(*finish, *more_finish),
             partial=tuple(sorted(task.partial)),
@@ -195,17 +237,16 @@ class KernelPrinter:
         size = self.sizes[axis]
         return Split(axis, f"B_{axis}", f"(({size} + B_{axis} - 1) // B_{axis})", size)
 
-    def axis_lines(self) -> tuple[str, ...]:
-        """Positions along the axes that are not split, and the masks of all."""
-        used = {p for i in self.order for d in self.tiles.tiles[i].dims for p in d.split("*")}
-        used |= {a for _, _, dims in self.states() for a in dims}
-        found = []
-        for a in self.sizes:
-            if a in used and a not in self.task.splits:
-                found.append(f"i_{a} = tl.arange(0, {self.layout.blocks[a]})")
-            if a in used and a in self.layout.masked:
-                found.append(f"m_{a} = i_{a} < {self.sizes[a]}")
-        return tuple(found)
+    def all_axis_lines(self) -> tuple[str, ...]:
+        """Positions along the axes, and their masks, but for the axis of the loops."""
+        used = {p for i in self.all_tiles() for d in self.tiles.tiles[i].dims for p in d.split("*")}
+        if self.sequential:
+            used |= {a for _, _, dims in self.states() for a in dims}
+        return tuple(x for a in self.sizes if a in used and a != self.task.loop for x in self.axis_lines(a))
+
+    def axis_lines(self, axis: str, start: str = "") -> list[str]:
+        found = [] if axis in self.task.splits else [f"i_{axis} = {start}tl.arange(0, {self.layout.blocks[axis]})"]
+        return found + ([f"m_{axis} = i_{axis} < {self.sizes[axis]}"] if axis in self.layout.masked else [])
 
     def carry_lines(self) -> tuple[list[str], list[str], list[str]]:
         """Statements that load what the walk carries, replace it after a chunk, and store it in the end."""
@@ -228,13 +269,10 @@ class KernelPrinter:
         kind = "kept" if self.task.walk is Walk.FORWARD else "kept_d"
         return [self.store(kind, Source("state", n, p), self.register(n, p), dims) for n, p, dims in self.states()]
 
-    def param_lines(self, sequential: bool) -> tuple[list[str], list[str], list[str]]:
-        """Statements for the gradients of params: stored for each chunk, or summed over the walk."""
+    def param_lines(self) -> tuple[list[str], list[str], list[str]]:
+        """Statements that add up the gradients of params over the walk."""
         body, start, finish = [], [], []
         for source, t in self.results(("dparam",)):
-            if not sequential:
-                body.append(self.store("d", source, self.value(t), t.dims))
-                continue
             total = f"sum_{source.name}" + ("_im" if source.part else "")
             start.append(f"{total} = tl.zeros({self.layout.shape(t.dims)}, tl.float32)" if t.dims else f"{total} = 0.0")
             body.append(f"{total} += {self.value(t)}")
@@ -242,4 +280,4 @@ class KernelPrinter:
         return body, start, finish
 
 
-__all__ = ["Kernel", "KernelPrinter", "Tensor", "Tiles", "block_of"]
+__all__ = ["Kernel", "KernelPrinter"]

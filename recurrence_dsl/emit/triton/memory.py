@@ -15,7 +15,7 @@ from ...check.spec import Spec
 from ...program.ops import ROW
 from ...program.step import is_complex
 from .shapes import Layout, aligned, index_name, mask_name
-from .tiles import Dims, Source
+from .tiles import Dims
 
 
 @dataclass(frozen=True, slots=True)

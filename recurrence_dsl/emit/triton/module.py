@@ -9,13 +9,13 @@ import jinja2
 from ...check.spec import Spec
 from ...program.step import carried_names
 from ...resources import templates
-from ...schedule.triton_plan import Launch, Settings, TritonPlan
+from ...schedule.tasks import Launch, Settings, TritonPlan
 from ..names import docstring, operator_name
 from ..torch_module import digest
 from .kernel import Kernel, KernelPrinter
 from .memory import tensors
 
-_HELPERS = ("maths", "dot", "sums", "pair", "inverse", "scan")
+_HELPERS = ("maths", "dot", "sums", "pair", "levels", "inverse", "scan")
 """Files of helper functions, each after those that it uses."""
 
 

@@ -6,12 +6,14 @@ Tiles that nothing needs are dropped. Leaves are loaded where they are first use
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from .tiles import LEAF_KINDS, PAIRWISE, Dims, Kind, Tile, Tiles
 
 Sizes = Callable[[Dims], int]
-_FREE = frozenset((Kind.NUMBER, Kind.EXPAND, Kind.RENAME, Kind.ITEM))
+_FREE = frozenset((Kind.NUMBER, Kind.EXPAND, Kind.RENAME, Kind.ITEM, Kind.TURN))
+_SAME = frozenset((Kind.RENAME, Kind.ITEM, Kind.TURN))
+"""Other names for a tile that is held anyway."""
 
 
 def element_count(sizes: Mapping[str, int]) -> Sizes:
@@ -31,92 +33,145 @@ def needed(tiles: Tiles) -> frozenset[int]:
     return frozenset(found)
 
 
-def pairwise_groups(tiles: Tiles, wanted: frozenset[int]) -> tuple[tuple[int, ...], ...]:
+def pairwise_groups(tiles: Tiles, wanted: Collection[int]) -> tuple[tuple[int, ...], ...]:
     """Pairwise operations that share their decays and do not depend on one another, to be computed together."""
     depth: dict[int, int] = {}
     groups: dict[tuple[object, ...], list[int]] = {}
     for i in sorted(wanted):
         t = tiles.tiles[i]
-        below = max((depth[a] for a in t.args), default=0)
+        below = max((depth.get(a, 0) for a in t.args), default=0)
         depth[i] = below + (t.kind in PAIRWISE)
         if t.kind in PAIRWISE:
             groups.setdefault((t.args[2], t.attr, below), []).append(i)
     return tuple(tuple(members) for members in groups.values())
 
 
-def ordered(tiles: Tiles, sizes: Sizes) -> tuple[int, ...]:
-    """Indices in the order of computation."""
-    return _Order(tiles, sizes).run()
+def ordered(tiles: Tiles, sizes: Sizes, wanted: Collection[int], kept: Collection[int] = ()) -> tuple[int, ...]:
+    """The wanted tiles in the order of computation; `kept` are those that are still needed afterwards.
+
+    Two orders are tried, one found from the operands on and one from the results back, each by taking at every step what
+    lets the fewest numbers be held; the better one is taken.
+    """
+    graph = _Graph(tiles, sizes, frozenset(wanted), frozenset(kept))
+    return graph.flat(min((graph.onwards(), graph.backwards()), key=graph.peak))
 
 
-def most_live(tiles: Tiles, order: tuple[int, ...], sizes: Sizes) -> int:
-    """The most numbers held at once when computing in this order."""
-    last: dict[int, int] = {}
-    for at, i in enumerate(order):
-        for a in tiles.tiles[i].args:
-            last[a] = at
-    for r in tiles.results:
-        last[r.tile] = len(order)
-    live = most = 0
-    ends: dict[int, int] = {}
-    for at, i in enumerate(order):
-        held = 0 if tiles.tiles[i].kind in _FREE else sizes(tiles.tiles[i].dims)
-        live += held
-        most = max(most, live)
-        end = last.get(i, at)
-        ends[end] = ends.get(end, 0) + held
-        live -= ends.pop(at, 0)
-    return most
+def root(tiles: Tiles, i: int) -> int:
+    """The tile that holds the numbers of this one."""
+    while tiles.tiles[i].kind in _SAME:
+        i = tiles.tiles[i].args[0]
+    return i
 
 
-class _Order:
-    def __init__(self, tiles: Tiles, sizes: Sizes) -> None:
-        self.tiles, self.sizes = tiles.tiles, sizes
-        self.needed = needed(tiles)
-        self.results = {r.tile for r in tiles.results}
-        self.group = {i: g for g in pairwise_groups(tiles, self.needed) for i in g}
-        self.done: list[int] = []
-        self.placed: set[int] = set()
-        self.users: dict[int, set[int]] = {i: set() for i in self.needed}
-        for i in self.needed:
-            for a in self.tiles[i].args:
-                self.users[a].add(i)
+def held_numbers(t: Tile, sizes: Sizes) -> int:
+    """How many numbers a tile keeps in registers; what is loaded stays as short as it lies in memory."""
+    return 0 if t.kind in _FREE else sizes(t.dims) // (2 if t.kind is Kind.LOAD else 1)
 
-    def run(self) -> tuple[int, ...]:
-        waiting = sorted(i for i in self.needed if self.tiles[i].kind not in LEAF_KINDS)
+
+class _Graph:
+    """The wanted tiles as nodes: each with the members of its group and without the tiles that are other names for it."""
+
+    def __init__(self, tiles: Tiles, sizes: Sizes, wanted: frozenset[int], kept: frozenset[int]) -> None:
+        self.tiles, self.wanted = tiles.tiles, wanted
+        self.root = {i: root(tiles, i) for i in wanted | {a for i in wanted for a in self.tiles[i].args}}
+        self.kept = {self.root[i] for i in kept & wanted}
+        groups = pairwise_groups(tiles, wanted)
+        self.node = {i: g for g in groups for i in g}
+        self.node |= {i: (i,) for i in wanted if self.root[i] == i and i not in self.node}
+        self.nodes = sorted(set(self.node.values()))
+        self.args = {n: self._args(n) for n in self.nodes}
+        self.users: dict[int, set[tuple[int, ...]]] = {i: set() for n in self.nodes for i in n}
+        for n in self.nodes:
+            for a in self.args[n]:
+                self.users[a].add(n)
+        self.held = {i: held_numbers(self.tiles[i], sizes) for i in self.users}
+
+    def _args(self, node: tuple[int, ...]) -> frozenset[int]:
+        """The tiles that a node needs, by the roots that hold them."""
+        return frozenset(self.root[a] for i in node for a in self.tiles[i].args if self.root[a] in self.wanted)
+
+    def _is_leaf(self, node: tuple[int, ...]) -> bool:
+        return self.tiles[node[0]].kind in LEAF_KINDS
+
+    def onwards(self) -> list[tuple[int, ...]]:
+        """From the operands on; leaves are taken when they are first needed."""
+        order: list[tuple[int, ...]] = []
+        placed: set[int] = set()
+        waiting = [n for n in self.nodes if not self._is_leaf(n)]
         while waiting:
-            best = min((i for i in waiting if self._ready(i)), key=lambda i: (self._growth(i), i))
-            for i in self.group.get(best, (best,)):
-                self._place(i)
-            waiting = [i for i in waiting if i not in self.placed]
-        for i in sorted(self.results - self.placed):
-            self._place(i)
-        return tuple(self.done)
+            ready = (n for n in waiting if all(a in placed or self._is_leaf(self.node[a]) for a in self.args[n]))
+            best = min(ready, key=lambda n: (self._growth(n, placed), n))
+            for n in (*sorted(self.node[a] for a in self.args[best] if a not in placed), best):
+                order.append(n)
+                placed.update(n)
+            waiting.remove(best)
+        return order + [n for n in self.nodes if n[0] not in placed]
 
-    def _ready(self, i: int) -> bool:
-        args = {a for m in self.group.get(i, (i,)) for a in self.tiles[m].args}
-        return all(a in self.placed or self.tiles[a].kind in LEAF_KINDS for a in args)
-
-    def _place(self, i: int) -> None:
-        for m in self.group.get(i, (i,)):
-            for a in self.tiles[m].args:
-                if a not in self.placed:
-                    self._place(a)
-        if i not in self.placed:
-            self.done.append(i)
-            self.placed.add(i)
-
-    def _growth(self, i: int) -> int:
-        """How many more numbers are held once a tile is computed and its operands that nothing else needs are gone."""
-        t = self.tiles[i]
-        grown = self._held(t) if self.users[i] else 0
-        for a in set(t.args):
-            left = self.users[a] - self.placed - {i}
-            if a not in self.placed and left:
-                grown += self._held(self.tiles[a])
-            elif a in self.placed and not left and a not in self.results:
-                grown -= self._held(self.tiles[a])
+    def _growth(self, node: tuple[int, ...], placed: set[int]) -> int:
+        """How many more numbers are held once a node is computed and its operands that nothing else needs are gone."""
+        grown = sum(self.held[i] for i in node if self.users[i] or i in self.kept)
+        for a in self.args[node]:
+            left = any(u[0] not in placed and u != node for u in self.users[a]) or a in self.kept
+            grown += self.held[a] if a not in placed and left else 0
+            grown -= self.held[a] if a in placed and not left else 0
         return grown
 
-    def _held(self, t: Tile) -> int:
-        return 0 if t.kind in _FREE else self.sizes(t.dims)
+    def backwards(self) -> list[tuple[int, ...]]:
+        """From the results back: what frees its result and brings up few operands is computed last."""
+        order: list[tuple[int, ...]] = []
+        placed: set[int] = set()
+        live = set(self.kept)
+        waiting = list(self.nodes)
+        while waiting:
+            ready = (n for n in waiting if all(u[0] in placed for i in n for u in self.users[i]))
+            best = min(ready, key=lambda n: (self._shrinkage(n, live), [-i for i in n]))
+            order.append(best)
+            placed.update(best)
+            live = (live - set(best)) | self.args[best]
+            waiting.remove(best)
+        return order[::-1]
+
+    def _shrinkage(self, node: tuple[int, ...], live: set[int]) -> int:
+        """How many more numbers are held before a node than after it."""
+        if self._is_leaf(node):
+            return -self.held[node[0]] if node[0] in live else 0
+        brought = sum(self.held[a] for a in self.args[node] if a not in live)
+        return brought - sum(self.held[i] for i in node if i in live)
+
+    def peak(self, order: list[tuple[int, ...]]) -> int:
+        """The most numbers held at once."""
+        last = {a: at for at, n in enumerate(order) for a in (*n, *self.args[n])}
+        live, most = 0, 0
+        ends: dict[int, int] = {}
+        for at, n in enumerate(order):
+            for i in n:
+                live += self.held[i]
+                end = len(order) if i in self.kept else last[i]
+                ends[end] = ends.get(end, 0) + self.held[i]
+            most = max(most, live)
+            live -= ends.pop(at, 0)
+        return most
+
+    def flat(self, order: list[tuple[int, ...]]) -> tuple[int, ...]:
+        """All tiles in order, the other names of each where they are first used."""
+        found: list[int] = []
+        placed: set[int] = set()
+
+        def place(i: int) -> None:
+            for a in self.tiles[i].args:
+                if a in self.wanted and a not in placed and self.root[a] != a:
+                    place(a)
+            if i not in placed:
+                placed.add(i)
+                found.append(i)
+
+        for n in order:
+            for m in n:
+                for a in self.tiles[m].args:
+                    if a in self.wanted and a not in placed and self.root[a] != a:
+                        place(a)
+            for m in n:
+                place(m)
+        for i in sorted(self.wanted - placed):
+            place(i)
+        return tuple(found)

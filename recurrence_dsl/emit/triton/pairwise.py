@@ -27,35 +27,24 @@ class Group:
 def group_lines(group: Group) -> list[str]:
     """The statements: starting values (what a token contributes to itself), then a loop over the levels."""
     p, first = group.printer, group.members[0]
-    tag = p.names[first.index]
+    tag, strict = p.names[first.index], first.attr is Mask.BEFORE
     shape = p.layout.shape(p.tiles[first.args[2]].dims)
-    strict = first.attr is Mask.BEFORE
-    lines = [
-        f"g_{tag} = tl.maximum({p.text(first.args[2])}, -87.0)",
-        f"up_{tag} = tl.zeros({shape}, tl.float32)  # from the start of the half block to each row, without it",
-        f"down_{tag} = tl.zeros({shape}, tl.float32)  # from after each row to the end of the half block",
-    ]
-    for m in group.members:
-        lines.append(f"{p.names[m.index]} = {_start(p, m, strict)}")
-    upto = f"up_{tag}" if strict else f"up_{tag} + g_{tag}"
+    up, down = f"up_{tag}", f"down_{tag}"
+    lines = [f"{up}, {down} = _first_level({p.text(first.args[2])}, {strict}, EXACT)"]
+    lines += [f"{p.names[m.index]} = {_start(p, m, strict)}" for m in group.members]
     body = [
         "late = (i_t // half) % 2 == 1",
-        "across = (i_t[:, None] // (2 * half) == i_t[None, :] // (2 * half)) & late[:, None] & (late[None, :] == 0)",
-        f"e = tl.exp(tl.where(late[:, None], {upto}, down_{tag}))",
+        f"sibling = tl.broadcast_to(_sibling(i_t, half, EXACT)[:, None], {shape})",
+        f"e, {up}, {down} = _level({up}, {down}, {p.text(first.args[2])}, late[:, None], sibling, {strict}, EXACT)",
+        "same = i_t[:, None] // (2 * half) == i_t[None, :] // (2 * half)",
     ]
+    if any(not _turned(m) for m in group.members):
+        body.append("across = same & late[:, None] & (late[None, :] == 0)")
     if any(_turned(m) for m in group.members):
-        body.append(
-            "back = (i_t[:, None] // (2 * half) == i_t[None, :] // (2 * half)) & (late[:, None] == 0) & late[None, :]"
-        )
+        body.append("back = same & (late[:, None] == 0) & late[None, :]")
     for m in group.members:
         body += _level(p, m)
-    body += [
-        "sibling = tl.broadcast_to((((i_t // half) ^ 1) * half + half - 1)[:, None], " + shape + ")",
-        f"other = tl.gather(up_{tag} + g_{tag}, sibling, 0)",
-        f"up_{tag} += tl.where(late[:, None], other, 0.0)",
-        f"down_{tag} += tl.where(late[:, None], 0.0, other)",
-        "half *= 2",
-    ]
+    body.append("half *= 2")
     return [*lines, "half = 1", "while half < C:", *(f"    {line}" for line in body)]
 
 

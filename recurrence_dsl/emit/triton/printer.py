@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import assert_never
 
 from ...program.ops import COL, ROW, Mask, Prim
@@ -34,8 +34,31 @@ _CALLS = {
     Prim.POW: "_power",
 }
 _RESERVED = frozenset(
-    "tl triton torch C T N H h b n e pid slot rows t0 late half back across corner sibling other share middle above found "
-    "first length chunk step first_slot RATIO SLOTS UNITS ROWS DT PRECISION EXACT PACKED KEEP cu i_t m_t".split()
+    (
+        *(
+            "tl",
+            "triton",
+            "torch",
+            "C",
+            "T",
+            "N",
+            "H",
+            "h",
+            "b",
+            "n",
+            "e",
+            "pid",
+            "slot",
+            "rows",
+            "t0",
+            "cu",
+            "i_t",
+            "m_t",
+        ),
+        *("late", "half", "back", "across", "corner", "sibling", "other", "share", "middle", "above", "found", "first"),
+        *("length", "chunk", "step", "first_slot", "RATIO", "SLOTS", "UNITS", "ROWS", "DT", "PRECISION", "EXACT"),
+        *("PACKED", "KEEP"),
+    )
 )
 _INLINERS = frozenset((Kind.MAP, Kind.MASK, Kind.CAUSAL, Kind.SUM, Kind.DOT, Kind.TURN))
 INLINE = 60
@@ -52,6 +75,7 @@ class TilePrinter:
         self, tiles: Tiles, order: tuple[int, ...], layout: Layout, place: Place, taken: Iterable[str] = ()
     ) -> None:
         self.tiles, self.order, self.layout, self.place = tiles.tiles, order, layout, place
+        self.sums: frozenset[int] = frozenset()
         self.results = tiles.results
         self.names = self._names(set(_RESERVED) | set(taken))
         self.uses = self._uses()
@@ -81,32 +105,41 @@ class TilePrinter:
 
     # --- statements ---
 
-    def lines(self, wanted: Iterable[int] | None = None) -> list[str]:
-        """The statements of some tiles, or of all."""
-        chosen = set(self.order) if wanted is None else set(wanted)
+    def lines(self, order: Sequence[int], sums: frozenset[int] = frozenset()) -> list[str]:
+        """The statements of some tiles in order; `sums` are added to what earlier blocks gave."""
+        self.sums, self._grouped = sums, set()
         found: list[str] = []
-        for i in self.order:
-            if i in chosen and i not in self._grouped:
-                found += self._statement(self.tiles[i])
+        for at, i in enumerate(order):
+            if i not in self._grouped:
+                found += self._statement(self.tiles[i], order[at:])
         return found
 
-    def _statement(self, t: Tile) -> list[str]:
+    def zeros(self, sums: Iterable[int]) -> list[str]:
+        """The statements that start sums over blocks."""
+        found = []
+        for i in sorted(sums):
+            t = self.tiles[i]
+            start = f"tl.zeros({self.layout.shape(t.dims)}, tl.float32)" if t.dims else "0.0"
+            found.append(f"{self.names[i]} = {start}")
+        return found
+
+    def _statement(self, t: Tile, rest: Sequence[int]) -> list[str]:
         if t.kind in (Kind.NUMBER, Kind.CARRIED) or (t.kind is Kind.EXPAND and self._only_aligned(t)):
             return []
         if t.kind in PAIRWISE:
-            return self._pairwise(t)
+            return self._pairwise(t, rest)
         if t.kind is Kind.INVERSE and len(t.args) > 1:
             return self._block_inverse(t)
         text, strength = self._expression(t)
         if self._inlined(t, text):
             self._text[t.index] = (text, strength)
             return []
-        return [f"{self.names[t.index]} = {text}"]
+        return [f"{self.names[t.index]} {'+=' if t.index in self.sums else '='} {text}"]
 
     def _inlined(self, t: Tile, text: str) -> bool:
         if t.kind is Kind.ITEM:
             return True
-        if t.kind not in (Kind.MAP, Kind.RENAME, Kind.TURN) or t.hint or len(text) > INLINE:
+        if t.index in self.sums or t.kind not in (Kind.MAP, Kind.RENAME, Kind.TURN) or t.hint or len(text) > INLINE:
             return False
         users = self.uses[t.index]
         stored = any(r.tile == t.index for r in self.results)
@@ -197,7 +230,9 @@ class TilePrinter:
                 return "h.to(tl.float32)"
             case Kind.MASK:
                 dim, fill = t.attr  # type: ignore[misc]
-                return f"tl.where({self.at(str(dim), t.dims, mask_name)}, {self.text(x)}, {number_text(float(fill))[0]})"  # type: ignore[arg-type]
+                return (
+                    f"tl.where({self.at(str(dim), t.dims, mask_name)}, {self.text(x)}, {number_text(float(fill))[0]})"  # type: ignore[arg-type]
+                )
             case Kind.CAUSAL:
                 return self._causal(t)
             case Kind.EXPAND:
@@ -304,23 +339,29 @@ class TilePrinter:
 
     # --- groups of statements ---
 
-    def _pairwise(self, t: Tile) -> list[str]:
-        self.helpers.update(("dot",))
-        group = Group(self, tuple(m for m in self._companions(t)))
-        self._grouped.update(m.index for m in group.members)
-        return group_lines(group)
+    def _pairwise(self, t: Tile, rest: Sequence[int]) -> list[str]:
+        self.helpers.update(("dot", "levels"))
+        members = self._companions(t, rest)
+        self._grouped.update(m.index for m in members)
+        summed = [m.index for m in members if m.index in self.sums]
+        whole = {i: self.names[i] for i in summed}
+        self.names |= {i: f"{name}_part" for i, name in whole.items()}
+        lines = group_lines(Group(self, members))
+        lines += [f"{name} += {self.names[i]}" for i, name in whole.items()]
+        self.names |= whole
+        return lines
 
-    def _companions(self, t: Tile) -> list[Tile]:
-        """Operations with the same decays that can be computed here as well, at the levels that are walked anyway."""
-        found = []
-        for i in self.order[self.order.index(t.index) :]:
+    def _companions(self, t: Tile, rest: Sequence[int]) -> tuple[Tile, ...]:
+        """Operations with the same decays that follow at once and do not depend on one another."""
+        found: list[Tile] = []
+        for i in rest:
             o = self.tiles[i]
             if o.kind not in PAIRWISE or o.args[2] != t.args[2] or o.attr != t.attr:
                 break
             if any(a in {m.index for m in found} for a in o.args):
                 break
             found.append(o)
-        return found
+        return tuple(found)
 
     def _block_inverse(self, t: Tile) -> list[str]:
         self.helpers.add("dot")
@@ -353,7 +394,9 @@ def block_inverse_lines(name: str, a: list[str], side: int, upper: bool) -> list
     ]
     for m in range(side):
         for n in range(side):
-            terms = [f"_dot_exact({parts[m][k]}, tl.where(corner, {a[k * side + n]}, 0.0), PRECISION)" for k in range(side)]
+            terms = [
+                f"_dot_exact({parts[m][k]}, tl.where(corner, {a[k * side + n]}, 0.0), PRECISION)" for k in range(side)
+            ]
             body.append(f"{name}_by_{m}{n} = {' + '.join(terms)}")
     for m in range(side):
         for n in range(side):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,32 +17,16 @@ from ...diagnostics import CallError
 from ...layers import LanguageModel
 from ...pipeline import load
 from .corpus import BYTES, Corpus, standard_library
-from .generation import Generation, generate
+from .generation import generate
 from .loop import Course, loss_of, optimise
 from .options import Task, TrainOptions
 from .picture import draw_losses
 from .recall import Recall, accuracy
+from .report import TrainReport, show_figures, show_text
 from .threads import fastest_threads
 
 HELD_OUT_ROWS = 32
 _ROWS_AT_ONCE = 16
-
-
-@dataclass(frozen=True, slots=True)
-class TrainReport:
-    """The figures of a run: held-out losses in nats a token; `difference` and `accuracy` where the task has them."""
-
-    mixer: str
-    task: str
-    parameters: int
-    steps: int
-    loss_before: float
-    loss_after: float
-    tokens_per_second: float
-    seconds: float
-    difference: float | None = None
-    accuracy: float | None = None
-    picture: str = ""
 
 
 def train(options: TrainOptions, console: Console | None = None) -> TrainReport:
@@ -72,9 +56,9 @@ def _text(spec: Spec, options: TrainOptions, out: Path, console: Console) -> Tra
         course = optimise(model, lambda: corpus.rows(options.batch, options.length, generator), options, console)
         after = held_out_loss(model, *held_out)
         made = generate(model, _prompt(corpus), options.new_tokens, options.seed)
-    _show_text(made, console)
+    show_text(made, console)
     report = _report(spec, options, model, course, before, after, out, difference=made.difference)
-    _show(report, console)
+    show_figures(report, console)
     console.print(
         f"recurrent against chunk form on that text: logits differ by at most {made.difference:.1e} "
         f"(the largest is {made.largest_logit:.1f})"
@@ -96,7 +80,7 @@ def _recall(spec: Spec, options: TrainOptions, out: Path, console: Console) -> T
         after = held_out_loss(model, *held_out)
         share = recall_accuracy(model, *held_out)
     report = _report(spec, options, model, course, before, after, out, accuracy=share)
-    _show(report, console)
+    show_figures(report, console)
     console.print(f"recall accuracy: {share:.1%} (by chance {2 / options.vocab:.1%})")
     return report
 
@@ -179,28 +163,6 @@ def _report(
     )
     (out / "figures.json").write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")
     return report
-
-
-def _show(report: TrainReport, console: Console) -> None:
-    console.print(
-        f"held-out loss: {report.loss_before:.3f} before, {report.loss_after:.3f} after {report.steps} steps "
-        f"(nats a token)"
-    )
-    console.print(f"training speed: {report.tokens_per_second:,.0f} tokens a second, {report.seconds:.0f} s")
-    console.print(f"loss curve: {report.picture}")
-
-
-def _show_text(made: Generation, console: Console) -> None:
-    console.rule("generated, token by token, after the dimmed prompt")
-    console.print(_readable(made.prompt), style="dim", end="", markup=False, highlight=False)
-    console.print(_readable(made.text), markup=False, highlight=False)
-    console.rule()
-
-
-def _readable(text: bytes) -> str:
-    """Text for a terminal: control characters other than newlines and tabs shown as a dot."""
-    decoded = text.decode("utf-8", errors="replace")
-    return "".join(c if c.isprintable() or c in "\n\t" else "·" for c in decoded)
 
 
 def _count(model: LanguageModel) -> int:

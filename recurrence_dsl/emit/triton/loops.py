@@ -1,0 +1,122 @@
+"""Divides a kernel's tiles into segments: straight code, and loops over the blocks of one axis.
+
+A tile along the axis exists for one block at a time. What sums over the axis is added up in a loop; what needs the sum
+comes after it, and what needs both the sum and the axis comes in another loop, which computes again what it needs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .order import needed
+from .tiles import PRODUCTS, Kind, Tile, Tiles
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """`tiles`: what is computed here; `sums`: those of them that a loop adds up, block by block; `stored`: results that
+    are stored here. `looped` tells a loop from straight code."""
+
+    looped: bool
+    tiles: frozenset[int]
+    sums: frozenset[int]
+    stored: frozenset[int]
+
+
+def along(t: Tile, axis: str | None) -> bool:
+    """Does a tile vary along the axis?"""
+    return any(axis in d.split("*") for d in t.dims)
+
+
+def segments(tiles: Tiles, axis: str | None) -> tuple[Segment, ...]:
+    """The segments in order; without an axis a single one."""
+    wanted = needed(tiles)
+    if axis is None:
+        return (Segment(False, wanted, frozenset(), frozenset(r.tile for r in tiles.results)),)
+    return _Loops(tiles, axis, wanted).run()
+
+
+class _Loops:
+    def __init__(self, tiles: Tiles, axis: str, wanted: frozenset[int]) -> None:
+        self.tiles, self.axis, self.wanted = tiles.tiles, axis, wanted
+        self.results = frozenset(r.tile for r in tiles.results)
+        self.cheap = cheap(tiles, wanted)
+        self.at: dict[int, int] = {}
+        """For a tile along the axis, the first loop that can compute it; for another, how many loops come before it."""
+        for i in sorted(wanted):
+            self.at[i] = self._place(self.tiles[i])
+
+    def _along(self, i: int) -> bool:
+        return along(self.tiles[i], self.axis)
+
+    def _sums(self, i: int) -> bool:
+        """Is this a sum over the axis?"""
+        return not self._along(i) and any(self._along(a) for a in self.tiles[i].args)
+
+    def _place(self, t: Tile) -> int:
+        before = max((self.at[a] for a in t.args), default=0)
+        return before + 1 if self._sums(t.index) else before
+
+    def run(self) -> tuple[Segment, ...]:
+        loops = max((self.at[i] for i in self.wanted if self._along(i)), default=-1) + 1
+        found = []
+        for n in range(loops + 1):
+            loop = self._loop(n) if n < loops else None
+            straight = self._straight(n, loop.tiles if loop else frozenset())
+            stored = self.results & {i for i in self.wanted if self.at[i] == n and not self._along(i)}
+            found.append(Segment(False, straight, frozenset(), stored))
+            found += [loop] if loop else []
+        return tuple(s for s in found if s.tiles or s.stored)
+
+    def _straight(self, n: int, loop: frozenset[int]) -> frozenset[int]:
+        """What is computed between two loops: what could not be before, and what is cheap to compute where it is used."""
+        plain = [i for i in self.wanted if not self._along(i) and not self._sums(i)]
+        found = {i for i in plain if self.at[i] == n and i not in self.cheap}
+        found |= self.results & {i for i in plain if self.at[i] == n}
+        stack = [a for i in (*found, *loop) for a in self.tiles[i].args]
+        while stack:
+            i = stack.pop()
+            if i in self.cheap and i not in found and not self._along(i):
+                found.add(i)
+                stack.extend(self.tiles[i].args)
+        return frozenset(found)
+
+    def _loop(self, n: int) -> Segment:
+        sums = frozenset(i for i in self.wanted if self._sums(i) and self.at[i] == n + 1)
+        stored = frozenset(i for i in self.results if self._along(i) and self.at[i] == n)
+        inside: set[int] = set(sums)
+        stack = [a for i in sums for a in self.tiles[i].args] + list(stored)
+        while stack:
+            i = stack.pop()
+            if self._along(i) and i not in inside:
+                inside.add(i)
+                stack.extend(self.tiles[i].args)
+        return Segment(True, frozenset(inside), sums, stored)
+
+
+def cheap(tiles: Tiles, wanted: frozenset[int]) -> frozenset[int]:
+    """Tiles that are better computed again than kept: two-dimensional ones that stem from no product of matrices."""
+    costly: set[int] = set()
+    for i in sorted(wanted):
+        t = tiles.tiles[i]
+        if t.kind in (*PRODUCTS, Kind.SUM, Kind.MAX, Kind.CARRIED) or any(
+            a in costly and len(tiles.tiles[a].dims) > 1 for a in t.args
+        ):
+            costly.add(i)
+    return frozenset(i for i in wanted if i not in costly and len(tiles.tiles[i].dims) > 1)
+
+
+def may_loop(tiles: Tiles, axis: str) -> bool:
+    """Can a kernel go through the axis block by block? What it keeps in registers must not lie along it, and what is
+    computed from several blocks must be a sum."""
+    for i in needed(tiles):
+        t = tiles.tiles[i]
+        if t.kind is Kind.CARRIED and along(t, axis):
+            return False
+        gone = not along(t, axis) and any(along(tiles.tiles[a], axis) for a in t.args)
+        if gone and t.kind not in (Kind.SUM, Kind.DOT, Kind.SCORES):
+            return False
+        renamed = t.kind is Kind.RENAME and axis in t.attr  # type: ignore[operator]
+        if renamed or (t.kind in (Kind.FLAT, Kind.SPLIT) and axis in t.attr[1:]):  # type: ignore[index]
+            return False
+    return any(along(tiles.tiles[i], axis) for i in needed(tiles))
