@@ -1,4 +1,6 @@
-"""How many numbers a kernel holds at once, for given blocks: an estimate from the order in which it computes its tiles."""
+"""How many numbers a kernel holds at once, for given blocks: an estimate from the order in which it computes its
+tiles.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Which axes of a block program may be divided over kernel instances that know nothing of one another.
 
-An axis may be divided when nothing but a gradient sums over it, and no such sum meets the axis again. Gradients are linear
+An axis may be divided when nothing but a gradient sums over it, and no such sum meets the axis again. Gradients are
+linear
 in the cotangents, so an instance can add up its part of the axis: what lacks the axis is then a *share*, and the shares
 add up to the gradient.
 """

@@ -18,7 +18,8 @@ class Walk(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a kernel does. `keep` stores what comes into each chunk; `splits` are axes divided over instances; `loop` is an
+    """What a kernel does. `keep` stores what comes into each chunk; `splits` are axes divided over instances; `loop`
+    is an
     axis that an instance goes through block by block."""
 
     name: str

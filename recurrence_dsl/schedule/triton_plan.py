@@ -1,6 +1,7 @@
 """Programs -> the plan of the Triton back end: which kernels there are, what each computes, and how it is launched.
 
-Every plan is a slicing of the same two programs by their results. *fused*: one kernel walks over the chunks with the state
+Every plan is a slicing of the same two programs by their results. *fused*: one kernel walks over the chunks with the
+state
 in registers. *split*: a kernel that only carries the state along and stores what comes into each chunk, then one that
 finishes all chunks at once. The backward pass walks in reverse.
 """
@@ -22,7 +23,8 @@ PAIR_CHUNK = 64
 SCAN_NUMBERS = 8192
 """Numbers in a tile of states at every token of a chunk."""
 HELD = {4: 24_000, 8: 46_000}
-"""Numbers that an instance of so many warps holds without spilling, by the estimate of `pressure`: 32 lanes a warp, each
+"""Numbers that an instance of so many warps holds without spilling, by the estimate of `pressure`: 32 lanes a warp,
+each
 with 255 registers, less what addresses and layouts take."""
 PARTS = 64
 """Largest block of a divided axis in a walk, where instances for each sequence and head are few."""

@@ -1,7 +1,10 @@
-"""What compiled kernels need of a device, found without one: registers, spilled bytes, shared memory, matrix products."""
+"""What compiled kernels need of a device, found without one: registers, spilled bytes, shared memory, matrix
+products.
+"""
 
 from __future__ import annotations
 
+import math
 import re
 import subprocess
 import tempfile
@@ -45,7 +48,11 @@ class Resources:
 
 
 def measure(
-    spec: Spec, sizes: Mapping[str, int], targets: Iterable[str] = TARGETS, dtype: str = "bfloat16", heads: int = 8,
+    spec: Spec,
+    sizes: Mapping[str, int],
+    targets: Iterable[str] = TARGETS,
+    dtype: str = "bfloat16",
+    heads: int = 8,
     only: Iterable[str] = (),
 ) -> list[Resources]:
     """Compiles every kernel of the default plans. Raises CallError where triton is missing or a target is unknown."""
@@ -54,7 +61,9 @@ def measure(
         if t not in TARGETS:
             raise CallError("R0407", f"target {t!r} is none of {', '.join(TARGETS)}", "choose one of them")
     if not triton_installed():
-        raise CallError("R0407", "kernels can be compiled only where triton is installed", "install the package `triton`")
+        raise CallError(
+            "R0407", "kernels can be compiled only where triton is installed", "install the package `triton`"
+        )
     module = _module(spec, sizes, heads)
     shown = ", ".join(f"{n}={s}" for n, s in sizes.items())
     names = [n for n in module.KERNELS if not only or n in tuple(only)]
@@ -65,9 +74,7 @@ def _module(spec: Spec, sizes: Mapping[str, int], heads: int) -> ModuleType:
     from ..pipeline import lifted
 
     recurrence = lifted(spec)
-    chosen = choose(
-        recurrence, sizes, {}, heads=heads, groups=1, backend="triton", form="auto", chunk_size=None
-    )
+    chosen = choose(recurrence, sizes, {}, heads=heads, groups=1, backend="triton", form="auto", chunk_size=None)
     return load_source(source(recurrence, chosen), spec.name)
 
 
@@ -80,17 +87,25 @@ def _measured(module: ModuleType, spec: str, sizes: str, name: str, target: str,
     return Resources(spec, sizes, name, target, warps, registers, spilled, compiled.metadata.shared, products)
 
 
-def compile_kernel(module: ModuleType, name: str, target: str, dtype: str = "bfloat16") -> Any:
+def compile_kernel(module: ModuleType, name: str, target: str, dtype: str = "bfloat16", heads: int = 8) -> Any:
     """Triton's compiled kernel for a target, for contiguous tensors of one dtype."""
     import triton
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    kernel, names, _, _ = module.KERNELS[name]
+    kernel, names, rows, _, _ = module.KERNELS[name]
     low = _DTYPES[dtype]
     settings = dict(module.SETTINGS[name])
     options = {"num_warps": settings.pop("num_warps"), "num_stages": settings.pop("num_stages")}
-    constants: dict[str, Any] = {**settings, **_precision(dtype), "PACKED": False, "KEEP": True}
+    steps = {argument: heads * _size(argument, module) for argument in rows}
+    constants: dict[str, Any] = {
+        **settings,
+        **steps,
+        **_precision(dtype, target),
+        "PACKED": False,
+        "KEEP": True,
+        "H": heads,
+    }
     signature, attributes = {}, {}
     for i, argument in enumerate(kernel.arg_names):
         if argument in constants:
@@ -100,8 +115,6 @@ def compile_kernel(module: ModuleType, name: str, target: str, dtype: str = "bfl
         elif argument in names and _is_pointer(argument, module):
             signature[argument] = f"*{_element(argument, low)}"
             attributes[(i,)] = [["tt.divisibility", 16]]
-        elif _is_unit(argument, module):
-            signature[argument], constants[argument] = "constexpr", 1
         else:
             signature[argument] = "i32"
             if argument in names and not _is_narrow(argument, module):
@@ -113,29 +126,32 @@ def compile_kernel(module: ModuleType, name: str, target: str, dtype: str = "bfl
         return triton.compile(found, target=gpu, options=options)
 
 
-def _precision(dtype: str) -> dict[str, Any]:
+def _precision(dtype: str, target: str) -> dict[str, Any]:
     import triton.language as tl
 
     exact = dtype == "float32"
-    return {"DT": getattr(tl, dtype), "PRECISION": 3 if exact else 2, "EXACT": exact}
+    return {"DT": getattr(tl, dtype), "PRECISION": 3 if exact else 2, "EXACT": exact,
+            "DEVICE": "hip" if target.startswith("gfx") else "cuda"}  # fmt: skip
 
 
-def _inputs(module: ModuleType) -> dict[str, tuple[str, ...]]:
-    return {f"in_{row[0]}": (*module.NAMES[row[0]], *(("part",) if row[4] else ())) for row in module.INPUTS}
+def _input(argument: str, module: ModuleType) -> tuple[Any, ...] | None:
+    """The row of the input that a stride belongs to."""
+    found = [row for row in module.INPUTS if argument in (f"in_{row[0]}_{d}" for d in "bth")]
+    return found[0] if found else None
 
 
 def _is_pointer(argument: str, module: ModuleType) -> bool:
-    return not any(argument == f"{x}_{d}" for x, axes in _inputs(module).items() for d in ("b", "t", "h", *axes))
+    return _input(argument, module) is None
 
 
-def _is_unit(argument: str, module: ModuleType) -> bool:
-    """Is it the stride of a contiguous tensor's last axis?"""
-    return any(axes and argument == f"{x}_{axes[-1]}" for x, axes in _inputs(module).items())
+def _size(argument: str, module: ModuleType) -> int:
+    row = _input(argument, module)
+    return math.prod(row[1]) * (2 if row[4] else 1) if row else 1
 
 
 def _is_narrow(argument: str, module: ModuleType) -> bool:
-    """Is it a stride of an input without axes, which no power of two divides?"""
-    return any(not axes and argument.startswith(f"{x}_") for x, axes in _inputs(module).items())
+    """Is it a stride of an input with so few numbers a head that 16 need not divide it?"""
+    return _size(argument, module) % 16 > 0
 
 
 def _element(argument: str, low: str) -> str:

@@ -6,9 +6,14 @@ def _real(x):
     return torch.view_as_real(x.resolve_conj()) if x.is_complex() else x
 
 
-def _fits(x, rows):
-    """May offsets inside a tile of `x` [B, T, H, *axes] be 32-bit?"""
-    return sum(abs(s) * n for s, n in zip(x.stride()[3:], x.shape[3:])) + abs(x.stride(1)) * rows < 2**31
+def _laid_out(x, lead):
+    """`x` with its axes, all dims behind the first `lead`, as in a contiguous tensor; a copy if need be."""
+    step = 1
+    for size, stride in zip(reversed(x.shape[lead:]), reversed(x.stride()[lead:])):
+        if stride != step and size != 1:
+            return x.contiguous()
+        step *= size
+    return x.contiguous() if x.stride(1) * BLOCK >= 2**31 else x
 
 
 def _settings(inputs):
@@ -16,12 +21,11 @@ def _settings(inputs):
     kinds = {_real(x).dtype for x in inputs}
     if torch.float64 in kinds:
         raise RuntimeError(f"{NAME}: float64 is not for the triton back end; use backend='torch'")
-    parts = 0 if inputs[0].device.type == "cpu" else 3 if kinds == {torch.float32} else 2
-    if torch.bfloat16 in kinds:
-        return {"DT": tl.bfloat16, "PRECISION": parts, "EXACT": False}
-    if torch.float16 in kinds:
-        return {"DT": tl.float16, "PRECISION": parts, "EXACT": False}
-    return {"DT": tl.float32, "PRECISION": parts, "EXACT": True}
+    device = "" if inputs[0].device.type == "cpu" else "hip" if torch.version.hip else "cuda"
+    low = next((kind for kind in (torch.bfloat16, torch.float16) if kind in kinds), None)
+    parts = 0 if not device else 2 if low else 3
+    operands = {torch.bfloat16: tl.bfloat16, torch.float16: tl.float16, None: tl.float32}[low]
+    return {"DT": operands, "PRECISION": parts, "EXACT": low is None, "DEVICE": device}
 
 
 class _Call:
@@ -37,11 +41,8 @@ class _Call:
         self.ratio = 1
         self.args = {}
         for x, row in zip(inputs, INPUTS):
-            x = _real(x)
-            x = x if _fits(x, BLOCK) else x.contiguous()
-            self.args[f"in_{row[0]}"] = x
-            axes = NAMES[row[0]]
-            for name, stride in zip(("b", "t", "h", *axes), x.stride()):
+            self.args[f"in_{row[0]}"] = x = _laid_out(_real(x), 3)
+            for name, stride in zip(("b", "t", "h"), x.stride()):
                 self.args[f"in_{row[0]}_{name}"] = stride
             if row[2]:
                 self.ratio = heads // x.shape[2]
@@ -56,7 +57,7 @@ class _Call:
             self.args[f"{kind}_{row[0]}"] = _real(x)
 
     def launch(self, name, keep=False):
-        kernel, names, counts, _ = KERNELS[name]
+        kernel, names, constants, counts, _ = KERNELS[name]
         settings = SETTINGS[name]
         instances = self.heads
         for axis, size in counts:
@@ -68,13 +69,13 @@ class _Call:
         units = self.slots if name in PARALLEL else self.sequences
         rows = self.batch * self.length
         kernel[(instances,)](
-            *args, self.cu, self.length, self.sequences, self.heads, self.ratio, self.slots, units, rows,
-            **settings, **self.dtypes, PACKED=self.cu is not None, KEEP=keep,
+            *args, self.cu, self.length, self.sequences, self.ratio, self.slots, units, rows,
+            H=self.heads, **{n: self.args[n] for n in constants}, **settings, **self.dtypes, PACKED=self.cu is not None, KEEP=keep,
         )  # fmt: skip
 
     def shares(self, name):
         """Into how many shares the kernel's splits divide a sum over the split axes."""
-        _, _, counts, _ = KERNELS[name]
+        counts = KERNELS[name][3]
         total = 1
         for axis, size in counts:
             total *= -(-size // SETTINGS[name][axis])
@@ -172,7 +173,9 @@ def _gradient_op(
     call.bind("kept_d", _kept(inputs, cu, heads) if len(kernels) > 2 else [])
     d_inputs = [_input_gradient(call, x, row, kernels[-1]) for x, row in zip(inputs, INPUTS)]
     d_params = [_param_gradient(call, p, row, kernels[-1]) for p, row in zip(params, PARAMS)]
-    d_state = [s.new_empty((s.shape[0], heads, *row[1]), dtype=f.dtype) for s, f, row in zip(state, _finals(state), STATES)]
+    d_state = [
+        s.new_empty((s.shape[0], heads, *row[1]), dtype=f.dtype) for s, f, row in zip(state, _finals(state), STATES)
+    ]
     call.bind("d_init", d_state)
     for name in kernels[1:] if kept else kernels:
         call.launch(name, name != kernels[-1])
@@ -190,7 +193,7 @@ def _shared_out(d, heads):
 
 def _input_gradient(call, x, row, kernel):
     """Room for an input's gradient: for each head, and for each share where splits divide a sum."""
-    shares = call.shares(kernel) if row[0] in KERNELS[kernel][3] else 1
+    shares = call.shares(kernel) if row[0] in KERNELS[kernel][4] else 1
     whole = shares == 1 and x.shape[2] == call.heads
     dtype = x.dtype if whole else torch.complex64 if row[4] else torch.float32
     shape = (shares, x.shape[0], x.shape[1], call.heads, *row[1])
@@ -268,7 +271,9 @@ PREFERRED = {}  # "FORWARD" and "BACKWARD": a plan's name, to be used whatever t
 
 
 def choose_plan(table, inputs, cu, heads):
-    """The plan for a call: one fused kernel where sequences and heads alone keep the device busy, else the split one."""
+    """The plan for a call: one fused kernel where sequences and heads alone keep the device busy, else the split
+    one.
+    """
     plans = {"FORWARD": FORWARD, "BACKWARD": BACKWARD}[table]
     if table in PREFERRED:
         return PREFERRED[table]
@@ -279,7 +284,7 @@ def choose_plan(table, inputs, cu, heads):
 
 def _instances(inputs, cu, heads):
     count = heads * (inputs[0].shape[0] if cu is None else cu.numel() - 1)
-    for axis, size in KERNELS["forward"][2]:
+    for axis, size in KERNELS["forward"][3]:
         count *= -(-size // SETTINGS["forward"][axis])
     return count
 

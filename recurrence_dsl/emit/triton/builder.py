@@ -361,7 +361,8 @@ class TileBuilder:
     # --- twins ---
 
     def turn(self, x: int) -> int:
-        """[a, b] as [b, a], fit for the left side of a product: what stems from a product is not turned over in registers
+        """[a, b] as [b, a], fit for the left side of a product: what stems from a product is not turned over in
+        registers
         but computed the other way round."""
         if x not in self._turned:
             self._turned[x] = found = self._turn(x)

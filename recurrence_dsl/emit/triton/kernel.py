@@ -36,6 +36,7 @@ class Kernel:
     walk: str
     pointers: tuple[str, ...]
     strides: tuple[str, ...]
+    row_strides: tuple[str, ...]
     constants: tuple[str, ...]
     splits: tuple[Split, ...]
     axes: tuple[str, ...]
@@ -217,7 +218,8 @@ class KernelPrinter:
             doc=task.doc,
             walk=task.walk.value,
             pointers=tuple(memory.used),
-            strides=memory.strides(),
+            strides=memory.strides("b", "h"),
+            row_strides=memory.strides("t"),
             constants=tuple(f"B_{a}" for a in (*task.splits, *([task.loop] if task.loop else []))),
             splits=tuple(self.split(a) for a in task.splits),
             axes=self.all_axis_lines(),

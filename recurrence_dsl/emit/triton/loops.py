@@ -69,7 +69,9 @@ class _Loops:
         return tuple(s for s in found if s.tiles or s.stored)
 
     def _straight(self, n: int, loop: frozenset[int]) -> frozenset[int]:
-        """What is computed between two loops: what could not be before, and what is cheap to compute where it is used."""
+        """What is computed between two loops: what could not be before, and what is cheap to compute where it is
+        used.
+        """
         plain = [i for i in self.wanted if not self._along(i) and not self._sums(i)]
         found = {i for i in plain if self.at[i] == n and i not in self.cheap}
         found |= self.results & {i for i in plain if self.at[i] == n}

@@ -1,7 +1,9 @@
 """Where a kernel's tiles lie in memory: pointers, strides, offsets and masks as texts.
 
-Pointers are named by what they hold: `in_q` an input, `param_w`, `out_o`; `init_S` and `end_S` a state before the first and
-after the last token, `kept_S` the state before each chunk; `grad_o` a cotangent that comes in, `d_q` a gradient that goes
+Pointers are named by what they hold: `in_q` an input, `param_w`, `out_o`; `init_S` and `end_S` a state before the
+first and
+after the last token, `kept_S` the state before each chunk; `grad_o` a cotangent that comes in, `d_q` a gradient that
+goes
 out. Offsets of chunks and heads are 64-bit, those inside a tile 32-bit.
 """
 
@@ -88,7 +90,7 @@ class Memory:
         tensor = self.tensors[name]
         base = f"{kind}_{name}"
         self.used[base] = (kind, tensor)
-        strides = {d: f"{base}_{d}" for d in tensor.axes} if kind == "in" else tensor.strides()
+        strides = tensor.strides()
         rows = f"{base}_t" if kind == "in" else self.row_stride(kind, tensor)
         terms = []
         for d in dims:
@@ -114,13 +116,9 @@ class Memory:
             return ()
         return tuple(a for a in self.splits if a not in tensor.axes)
 
-    def strides(self) -> tuple[str, ...]:
-        """The stride arguments of the inputs that are used."""
-        found = []
-        for base, (kind, tensor) in self.used.items():
-            if kind == "in":
-                found += [f"{base}_{d}" for d in ("b", "t", "h", *tensor.axes)]
-        return tuple(found)
+    def strides(self, *dims: str) -> tuple[str, ...]:
+        """Stride arguments of the inputs that are used; their axes lie as in a contiguous tensor."""
+        return tuple(f"{base}_{d}" for base, (kind, _) in self.used.items() if kind == "in" for d in dims)
 
     def offsets(self, per_chunk: bool) -> list[str]:
         """The statements that find each tensor's place: those of the whole sequence, or those of a chunk."""

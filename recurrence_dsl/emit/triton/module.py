@@ -15,7 +15,7 @@ from ..torch_module import digest
 from .kernel import Kernel, KernelPrinter
 from .memory import tensors
 
-_HELPERS = ("maths", "dot", "sums", "pair", "levels", "inverse", "scan")
+_HELPERS = ("once", "maths", "dot", "sums", "pair", "levels", "inverse", "scan")
 """Files of helper functions, each after those that it uses."""
 
 
@@ -39,7 +39,6 @@ def triton_source(spec: Spec, plan: TritonPlan, sizes: Mapping[str, int], heads:
             "STATES": [known[n] for n in carried_names(spec)],
             "OUTPUTS": [known[o.name] for o in spec.outputs],
         },
-        "axes": {i.name: i.axes for i in spec.inputs},
         "kernels": kernels,
         "settings": {x.task.name: _launch(x.settings) for x in plan.launches},
         "form": plan.form,

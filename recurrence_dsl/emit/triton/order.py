@@ -49,7 +49,8 @@ def pairwise_groups(tiles: Tiles, wanted: Collection[int]) -> tuple[tuple[int, .
 def ordered(tiles: Tiles, sizes: Sizes, wanted: Collection[int], kept: Collection[int] = ()) -> tuple[int, ...]:
     """The wanted tiles in the order of computation; `kept` are those that are still needed afterwards.
 
-    Two orders are tried, one found from the operands on and one from the results back, each by taking at every step what
+    Two orders are tried, one found from the operands on and one from the results back, each by taking at every step
+    what
     lets the fewest numbers be held; the better one is taken.
     """
     graph = _Graph(tiles, sizes, frozenset(wanted), frozenset(kept))
@@ -69,7 +70,9 @@ def held_numbers(t: Tile, sizes: Sizes) -> int:
 
 
 class _Graph:
-    """The wanted tiles as nodes: each with the members of its group and without the tiles that are other names for it."""
+    """The wanted tiles as nodes: each with the members of its group and without the tiles that are other names for
+    it.
+    """
 
     def __init__(self, tiles: Tiles, sizes: Sizes, wanted: frozenset[int], kept: frozenset[int]) -> None:
         self.tiles, self.wanted = tiles.tiles, wanted

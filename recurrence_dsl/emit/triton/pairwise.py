@@ -1,7 +1,8 @@
 """Prints operations with a decay of its own for each channel and pair of tokens.
 
 Such decays are never formed. Blocks of 2, 4, 8, .. rows are split in an early and a late half; for a pair across the
-halves the decay is what happens from the middle to t, times what happens from s to the middle, so every level is a product
+halves the decay is what happens from the middle to t, times what happens from s to the middle, so every level is a
+product
 of matrices. All exponents are sums of exactly the log-decays meant, so none is positive and none loses digits to a
 difference of large sums. Operations that share their decays share the walk over the levels.
 """

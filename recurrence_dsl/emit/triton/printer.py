@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import assert_never
 
 from ...program.ops import COL, ROW, Mask, Prim
@@ -57,7 +57,7 @@ _RESERVED = frozenset(
         ),
         *("late", "half", "back", "across", "corner", "sibling", "other", "share", "middle", "above", "found", "first"),
         *("length", "chunk", "step", "first_slot", "RATIO", "SLOTS", "UNITS", "ROWS", "DT", "PRECISION", "EXACT"),
-        *("PACKED", "KEEP"),
+        *("PACKED", "KEEP", "DEVICE"),
     )
 )
 _INLINERS = frozenset((Kind.MAP, Kind.MASK, Kind.CAUSAL, Kind.SUM, Kind.DOT, Kind.TURN))
@@ -134,7 +134,24 @@ class TilePrinter:
         if self._inlined(t, text):
             self._text[t.index] = (text, strength)
             return []
+        if self._fenced(t):
+            self.helpers.add("once")
+            text = f"_once({text}, DEVICE)"
         return [f"{self.names[t.index]} {'+=' if t.index in self.sums else '='} {text}"]
+
+    def _fenced(self, t: Tile) -> bool:
+        """Is this a number a token that tiles use? The compiler would compute it again for each layout of theirs."""
+        if t.dims != (ROW,) or t.index in self.sums or t.kind in (Kind.RENAME, Kind.EXPAND):
+            return False
+        return any(len(self.tiles[u].dims) > 1 for u in self._real_users(t.index))
+
+    def _real_users(self, i: int) -> Iterator[int]:
+        """Users, looking through other names for the tile."""
+        for u in self.uses[i]:
+            if self.tiles[u].kind in (Kind.RENAME, Kind.EXPAND):
+                yield from self._real_users(u)
+            else:
+                yield u
 
     def _inlined(self, t: Tile, text: str) -> bool:
         if t.kind is Kind.ITEM:
@@ -142,6 +159,8 @@ class TilePrinter:
         if t.index in self.sums or t.kind not in (Kind.MAP, Kind.RENAME, Kind.TURN) or t.hint or len(text) > INLINE:
             return False
         users = self.uses[t.index]
+        if t.kind is not Kind.RENAME and self._fenced(t):
+            return False
         stored = any(r.tile == t.index for r in self.results)
         return len(users) == 1 and not stored and self.tiles[users[0]].kind in _INLINERS
 
@@ -377,7 +396,8 @@ def number_text(value: float) -> tuple[str, int]:
 
 
 def block_inverse_lines(name: str, a: list[str], side: int, upper: bool) -> list[str]:
-    """(I - A)^-1 for A in side x side tiles: the inverses of diagonal blocks of 2, 4, .. rows from those of half as many.
+    """(I - A)^-1 for A in side x side tiles: the inverses of diagonal blocks of 2, 4, .. rows from those of half as
+    many.
 
     `name` becomes a tuple of the tiles, row by row.
     """
@@ -388,10 +408,8 @@ def block_inverse_lines(name: str, a: list[str], side: int, upper: bool) -> list
         for n in range(side):
             start = "tl.where(i_t[:, None] == i_t[None, :], 1.0, 0.0)" if m == n else "tl.zeros((C, C), tl.float32)"
             lines.append(f"{parts[m][n]} = {start}")
-    body = [
-        f"corner = (i_t{row} // (2 * half) == i_t{column} // (2 * half)) & "
-        f"((i_t{row} // half) % 2 == 1) & ((i_t{column} // half) % 2 == 0)",
-    ]
+    one_block = f"(i_t{row} // (2 * half) == i_t{column} // (2 * half))"
+    body = [f"corner = {one_block} & ((i_t{row} // half) % 2 == 1) & ((i_t{column} // half) % 2 == 0)"]
     for m in range(side):
         for n in range(side):
             terms = [

@@ -1,6 +1,7 @@
 """Tiles: what one kernel instance holds in registers, as a straight line of operations on them.
 
-Dims are ordered and are `ROW`, `COL`, axes, or several axes flattened into one, written `K*J`. A tile of a pair of tokens
+Dims are ordered and are `ROW`, `COL`, axes, or several axes flattened into one, written `K*J`. A tile of a pair of
+tokens
 exists in two orders, [t, s] and its *twin* [s, t].
 """
 

@@ -2,7 +2,8 @@
 def _first_level(g, STRICT: tl.constexpr, EXACT: tl.constexpr):
     """What the walk over the levels carries along for log-decays [t, channels].
 
-    EXACT: sums from the start of each row's half block to before the row, and from after the row to the half block's end.
+    EXACT: sums from the start of each row's half block to before the row, and from after the row to the half block's
+    end.
     Else: sums from the chunk's start to the row, with it and, if STRICT, without it.
     """
     if EXACT:
@@ -15,7 +16,8 @@ def _first_level(g, STRICT: tl.constexpr, EXACT: tl.constexpr):
 
 @triton.jit
 def _sibling(row, half, EXACT: tl.constexpr):
-    """The row whose sum tells what lies between a row and the middle of its block: the last one of the other half block,
+    """The row whose sum tells what lies between a row and the middle of its block: the last one of the other half
+    block,
     or of the early one."""
     if EXACT:
         return ((row // half) ^ 1) * half + half - 1
