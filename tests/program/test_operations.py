@@ -13,7 +13,7 @@ from recurrence_dsl.program.execute import execute
 from recurrence_dsl.program.ops import BATCH, COL, HEAD, ROW, TERM, TERM2, Mask, Op, Prim, Program
 from recurrence_dsl.program.verify import verify_program
 
-SIZES = {BATCH: 2, HEAD: 2, ROW: 4, "K": 3, "V": 2}
+SIZES = {BATCH: 2, HEAD: 2, ROW: 4, COL: 4, "K": 3, "V": 2}
 Array = np.ndarray
 Build = Callable[[Builder, Callable[..., int]], int]
 ROWS = (BATCH, HEAD, ROW)
