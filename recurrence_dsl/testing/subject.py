@@ -22,10 +22,28 @@ FORMS = ("chunk", "recurrent")
 
 
 def build(spec: Spec, case: Case, params: Mapping[str, Tensor], form: str = "auto") -> Mixer:
-    """Compile for the case's sizes and set the params; a chunk size counts only where the form has one."""
-    if form == "recurrent" or case.chunk_size is None or (form == "auto" and not is_chunked(spec)):
-        return _build(spec, case, params, form)
-    return _build(spec, case, params, form, chunk_size=case.chunk_size)
+    """A mixer compiled for the case's sizes, its params set; a chunk size counts only where the form has one.
+
+    Compiled mixers are kept: the same sizes give the same module, with the params of the last call. After a change to
+    the compiler itself, `forget` them.
+    """
+    chunked = form != "recurrent" and is_chunked(spec)
+    sizes = Case(
+        heads=case.heads,
+        groups=case.groups,
+        sizes=case.sizes,
+        dtype="float64" if case.dtype == "float64" else "float32",
+        chunk_size=case.chunk_size if chunked else None,
+        backend=case.backend,
+        consts=case.consts,
+    )
+    mixer = _compiled(spec, sizes, form)
+    with torch.no_grad():
+        for name, parameter in mixer.named_parameters():
+            if parameter.is_complex():  # `double()` leaves these alone
+                parameter.data = parameter.data.to(params[name].dtype)
+            parameter.copy_(params[name])
+    return mixer
 
 
 @lru_cache(maxsize=64)
@@ -34,19 +52,25 @@ def is_chunked(spec: Spec) -> bool:
     return lifted(spec).chunked
 
 
-def _build(spec: Spec, case: Case, params: Mapping[str, Tensor], form: str, **options: Any) -> Mixer:
-    numbers: dict[str, Any] = dict(case.sizes) | dict(case.consts)
+@lru_cache(maxsize=64)
+def _compiled(spec: Spec, sizes: Case, form: str) -> Mixer:
+    numbers: dict[str, Any] = dict(sizes.sizes) | dict(sizes.consts)
     mixer = compile_spec(
-        spec, heads=case.heads, groups=case.groups, backend=case.backend, form=form, **options, **numbers
+        spec,
+        heads=sizes.heads,
+        groups=sizes.groups,
+        backend=sizes.backend,
+        form=form,
+        chunk_size=sizes.chunk_size,
+        **numbers,
     )
-    if case.dtype == "float64":
-        mixer = mixer.double()
-    with torch.no_grad():
-        for name, parameter in mixer.named_parameters():
-            if parameter.is_complex():  # `double()` leaves these alone
-                parameter.data = parameter.data.to(params[name].dtype)
-            parameter.copy_(params[name])
-    return mixer
+    return mixer.double() if sizes.dtype == "float64" else mixer
+
+
+def forget() -> None:
+    """Compile everything anew from here on."""
+    _compiled.cache_clear()
+    is_chunked.cache_clear()
 
 
 def forms(spec: Spec, case: Case, params: Mapping[str, Tensor]) -> dict[str, Mixer]:

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from recurrence_dsl import pipeline
 from recurrence_dsl.program.ops import Program
+from recurrence_dsl.testing import subject
 from recurrence_dsl.testing.attack import Attack, first_failure
 from recurrence_dsl.testing.finding import Finding
 from tests.mutation.faults import FAULTS, Fault, Stage
@@ -39,8 +40,12 @@ def planted(fault: Fault) -> Iterator[None]:
         Stage.STEP: ("step_program", _program_wrapper),
         Stage.SOURCE: ("torch_source", _source_wrapper),
     }[fault.stage]
-    with mock.patch.object(pipeline, target, wrapper(fault, getattr(pipeline, target))):
-        yield
+    subject.forget()
+    try:
+        with mock.patch.object(pipeline, target, wrapper(fault, getattr(pipeline, target))):
+            yield
+    finally:
+        subject.forget()
 
 
 def attempt(fault: Fault, attack: Attack) -> Trial:

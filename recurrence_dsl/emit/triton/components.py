@@ -59,7 +59,8 @@ def complex_map(b: TileBuilder, prim: Prim, args: tuple[Parts, ...]) -> Parts:
             return _sine(b, x, Prim.COS, Prim.SIN, -1.0)
         case (
             Prim.DECAY | Prim.POW | Prim.LOG | Prim.LOG1P | Prim.EXPM1 | Prim.SQRT | Prim.SIGN | Prim.SIGMOID
-            | Prim.SOFTPLUS | Prim.TANH | Prim.ERF | Prim.MIN | Prim.MAX | Prim.LESS | Prim.EQUAL | Prim.ADD | Prim.SUB | Prim.NEG
+            | Prim.SOFTPLUS | Prim.TANH | Prim.ERF | Prim.MIN | Prim.MAX | Prim.LESS | Prim.EQUAL | Prim.ADD
+            | Prim.SUB | Prim.NEG
         ):  # fmt: skip
             raise CallError(
                 "R0407", f"the triton back end has no complex `{prim.value}`", "use backend='torch', which has"
