@@ -70,7 +70,8 @@ class _Call:
         rows = self.batch * self.length
         kernel[(instances,)](
             *args, self.cu, self.length, self.sequences, self.ratio, self.slots, units, rows,
-            H=self.heads, **{n: self.args[n] for n in constants}, **settings, **self.dtypes, PACKED=self.cu is not None, KEEP=keep,
+            H=self.heads, **{n: self.args[n] for n in constants}, **settings, **self.dtypes,
+            PACKED=self.cu is not None, KEEP=keep,
         )  # fmt: skip
 
     def shares(self, name):
