@@ -134,12 +134,13 @@ class _Module:
         p = phases(program, sequential)
         keep = lambda names: tuple(f"keep:{n}" for n in names)  # noqa: E731
         needs = "The state after a chunk, and what else needs the state before it."
-        parts = (
-            ("prepare", p.prepare, "What needs no carried state.", (keep(p.to_carry), keep(p.to_finish)), ()),
-            ("carry", p.carry, needs, (keys[-1], keep(p.carried)), p.to_carry),
-            ("finish", p.finish, "The results.", keys[:-1], (*p.to_finish, *p.carried)),
-        )
-        return [self._function(f"{name}_{part}", *rest) for part, *rest in parts]
+        kept = keep(p.to_carry), keep(p.to_finish)
+        later = (*p.to_finish, *p.carried)
+        return [
+            self._function(f"{name}_prepare", p.prepare, "What needs no carried state.", kept),
+            self._function(f"{name}_carry", p.carry, needs, (keys[-1], keep(p.carried)), p.to_carry),
+            self._function(f"{name}_finish", p.finish, "The results.", keys[:-1], later),
+        ]
 
     def helpers(self) -> tuple[str, ...]:
         files = sorted({_HELPER_FILES.get(h, h) for h in self.used})

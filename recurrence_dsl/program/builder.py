@@ -5,10 +5,11 @@ from __future__ import annotations
 import cmath
 import math
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from .ops import COL, LEAVES, ROW, TERM, TERM2, Attr, Mask, Op, Prim, Program, Value, only, order_dims
 
-_FOLD: dict[Prim, Callable[..., float | complex]] = {
+_FOLD: dict[Prim, Callable[..., Any]] = {
     Prim.NEG: lambda x: -x,
     Prim.ADD: lambda x, y: x + y,
     Prim.SUB: lambda x, y: x - y,

@@ -110,11 +110,9 @@ def _keeps_promise(i: Input, x: Tensor) -> None:
 
 
 def _one_device(tensors: Mapping[str, Tensor]) -> None:
-    first = next(iter(tensors), None)
     for name, x in tensors.items():
-        if x.device != tensors[first].device:  # type: ignore[index]
+        first, other = next(iter(tensors.items()))
+        if x.device != other.device:
             raise CallError(
-                "R0405",
-                f"input `{name}` is on {x.device}, `{first}` on {tensors[first].device}",
-                "move one of them",  # type: ignore[index]
+                "R0405", f"input `{name}` is on {x.device}, `{first}` on {other.device}", "move one of them"
             )
