@@ -111,7 +111,8 @@ def assert_agreement(case: Case) -> None:
     found = everything(kernels, inputs, state, case.ends)
     assert found.keys() == wanted.keys()
     for name, x in found.items():
-        compare(name, x, wanted[name], TOLERANCE[case.dtype])
+        # rounding adds up over the tokens as a random walk
+        compare(name, x, wanted[name], TOLERANCE[case.dtype] * max(1.0, (case.length / 16) ** 0.5))
 
 
 def compare(name: str, found: Tensor, wanted: Tensor, tolerance: float) -> None:
