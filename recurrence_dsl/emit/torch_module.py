@@ -134,12 +134,11 @@ class _Module:
         p = phases(program, sequential)
         keep = lambda names: tuple(f"keep:{n}" for n in names)  # noqa: E731
         needs = "The state after a chunk, and what else needs the state before it."
-        kept = keep(p.to_carry), keep(p.to_finish)
-        later = (*p.to_finish, *p.carried)
+        early = (keep(p.to_carry), keep(p.to_finish))
         return [
-            self._function(f"{name}_prepare", p.prepare, "What needs no carried state.", kept),
+            self._function(f"{name}_prepare", p.prepare, "What needs no carried state.", early),
             self._function(f"{name}_carry", p.carry, needs, (keys[-1], keep(p.carried)), p.to_carry),
-            self._function(f"{name}_finish", p.finish, "The results.", keys[:-1], later),
+            self._function(f"{name}_finish", p.finish, "The results.", keys[:-1], (*p.to_finish, *p.carried)),
         ]
 
     def helpers(self) -> tuple[str, ...]:

@@ -2,74 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from typing import assert_never
 
-from ..program.ops import BATCH, COL, HEAD, LEADING, LEAVES, ROW, Mask, Op, Prim, Program, Value, term_counts
+from ..program.ops import BATCH, COL, HEAD, LEADING, LEAVES, ROW, Mask, Op, Value
 from .layout import shaped
-from .names import Names
 from .torch_contract import Operand, contraction
+from .torch_pointwise import TorchPointwise
 from .torch_shapes import Sizes, aligned
 
-_INFIX = {Prim.ADD: ("+", 1), Prim.SUB: ("-", 1), Prim.MUL: ("*", 2), Prim.DIV: ("/", 2), Prim.POW: ("**", 4)}
-_CALLS = {
-    Prim.EXP: "torch.exp",
-    Prim.LOG: "torch.log",
-    Prim.LOG1P: "torch.log1p",
-    Prim.EXPM1: "torch.expm1",
-    Prim.SQRT: "torch.sqrt",
-    Prim.ABS: "torch.abs",
-    Prim.SIGN: "torch.sign",
-    Prim.SIGMOID: "torch.sigmoid",
-    Prim.TANH: "torch.tanh",
-    Prim.ERF: "torch.erf",
-    Prim.SIN: "torch.sin",
-    Prim.COS: "torch.cos",
-    Prim.RE: "torch.real",
-    Prim.IM: "torch.imag",
-    Prim.CONJ: "torch.conj",
-}
-_STATIC = frozenset((Op.PARAM, Op.NUMBER, Op.SIZE, Op.HEAD_INDEX, Op.HEAD_COUNT))
-_METHODS = {"+": "add_", "-": "sub_", "*": "mul_", "/": "div_"}
-_FRESH = frozenset((Op.MAP, Op.CONTRACT, Op.SCORES, Op.APPLY, Op.APPLY_T, Op.SOLVE, Op.SOLVE_T, Op.SUM))
-"""Operations whose result is a tensor of its own, not a view of an operand."""
 _SUMS = {Op.CUMSUM: "upto", Op.CUMSUM_BEFORE: "before", Op.CUMSUM_AFTER: "after", Op.REVCUMSUM: "from"}
 INLINE = 68
 """A value used once and shorter than this is written where it is used."""
 
 
-class TorchPrinter:
-    """Statements for one program. `static` values depend on parameters alone and are computed once a call."""
-
-    def __init__(
-        self, program: Program, sizes: Sizes, taken: frozenset[str] = frozenset(), in_place: bool = False
-    ) -> None:
-        self.in_place = in_place  # where no autograd watches, a value used up may hold the result
-        self.program, self.sizes = program, sizes
-        self.names = Names(program, taken).of
-        self._terms = term_counts(program)
-        self.helpers: set[str] = set()
-        self.static = self._static()
-        self.uses = self._uses()
-        self._text: dict[int, tuple[str, int]] = {}
-
-    def _static(self) -> frozenset[int]:
-        found: set[int] = set()
-        for v in self.program.values:
-            root = v.op in _STATIC or (v.op is Op.PAIR and not v.args)
-            if BATCH not in v.dims and (root or (v.args and all(a in found for a in v.args))):
-                found.add(v.index)
-        return frozenset(found)
-
-    def _uses(self) -> dict[int, int]:
-        count = dict.fromkeys(range(len(self.program.values)), 0)
-        for v in self.program.values:
-            for a in v.args:
-                # what crosses from the static part to the block's must have a name
-                count[a] += 2 if a in self.static and v.index not in self.static else 1
-        for _, i in self.program.outputs:
-            count[i] += 2
-        return count
+class TorchPrinter(TorchPointwise):
+    """Statements for one program, of its static part and of its block's part."""
 
     # --- bodies ---
 
@@ -108,32 +55,6 @@ class TorchPrinter:
         v = self.program.values[i]
         return self.text(i) if v.op is Op.NUMBER else self.names[i]
 
-    # --- operands ---
-
-    def text(self, index: int) -> str:
-        return self._operand(index)[0]
-
-    def _operand(self, index: int) -> tuple[str, int]:
-        v = self.program.values[index]
-        if v.op is Op.NUMBER:
-            return _number(v.attr)  # type: ignore[arg-type]
-        return self._text.get(index, (self.names[index], 9))
-
-    def atom(self, index: int) -> str:
-        """The operand's text, bracketed unless it is a name or a call."""
-        text, strength = self._operand(index)
-        return text if strength >= 9 else f"({text})"
-
-    def fit(self, index: int, want: tuple[str, ...]) -> tuple[str, int]:
-        """The operand aligned to a result's dims."""
-        have = self.program.values[index].dims
-        if aligned("x", have, want) == "x":
-            return self._operand(index)
-        return aligned(self.atom(index), have, want), 9
-
-    def operand(self, index: int) -> Operand:
-        return Operand(self.atom(index), self.program.values[index].dims)
-
     # --- expressions ---
 
     def expression(self, v: Value) -> tuple[str, int]:
@@ -147,76 +68,6 @@ class TorchPrinter:
                 return self._scores(v)
             case _:
                 return self._call(v), 9
-
-    def _map(self, v: Value) -> tuple[str, int]:
-        prim = v.attr
-        assert isinstance(prim, Prim)
-        if prim in _INFIX:
-            return self._infix(v, *_INFIX[prim])
-        x = v.args[0]
-        match prim:
-            case Prim.NEG:
-                return self._negated(x)
-            case Prim.DECAY:
-                self.helpers.add("decay")
-                return f"_decay({self.text(x)})", 9
-            case Prim.SOFTPLUS:
-                return f"-torch.nn.functional.logsigmoid({self._negated(x)[0]})", 3
-            case Prim.MIN | Prim.MAX:
-                return self._extreme(v, prim), 9
-            case Prim.LESS | Prim.EQUAL:
-                sign = "<" if prim is Prim.LESS else "=="
-                left, right = (self._bracketed(*self.fit(a, v.dims)) for a in v.args)
-                return f"({left} {sign} {right}).to(dtype)", 9
-            case _:
-                return f"{_CALLS[prim]}({self.text(x)})", 9
-
-    def _negated(self, index: int) -> tuple[str, int]:
-        text, strength = self._operand(index)
-        if strength == 3 and text.startswith("-"):
-            return text[1:], 9
-        return (f"-{text}" if strength > 3 else f"-({text})"), 3
-
-    def _bracketed(self, text: str, strength: int) -> str:
-        return text if strength >= 9 else f"({text})"
-
-    def _infix(self, v: Value, sign: str, level: int) -> tuple[str, int]:
-        written = self._in_place(v, sign)
-        if written:
-            return written, 9
-        (a, sa), (b, sb) = (self.fit(i, v.dims) for i in v.args)
-        left = a if sa > level or (sa == level and sign in "+-*/") else f"({a})"
-        right = b if sb > level or (sb == level and sign in "+*") else f"({b})"
-        return f"{left} {sign} {right}", level
-
-    def _in_place(self, v: Value, sign: str) -> str:
-        """The result written over an operand that nothing else needs; empty where there is none."""
-        method = _METHODS.get(sign)
-        if method is None or not self.in_place:
-            return ""
-        x, y = v.args
-        if self._used_up(x, v):
-            return f"{self.atom(x)}.{method}({self.fit(y, v.dims)[0]})"
-        if sign in "+*" and self._used_up(y, v):
-            return f"{self.atom(y)}.{method}({self.fit(x, v.dims)[0]})"
-        return ""
-
-    def _used_up(self, index: int, v: Value) -> bool:
-        x = self.program.values[index]
-        fresh = x.op in _FRESH and x.attr not in (Prim.RE, Prim.IM, Prim.CONJ)
-        return fresh and self.uses[index] == 1 and x.dims == v.dims and x.is_complex == v.is_complex
-
-    def _extreme(self, v: Value, prim: Prim) -> str:
-        x, y = v.args
-        bound = self.program.values[y]
-        if bound.op is Op.NUMBER:
-            end = "min" if prim is Prim.MAX else "max"
-            return f"torch.clamp({self.text(x)}, {end}={self.text(y)})"
-        if self.program.values[x].op is Op.NUMBER:
-            end = "min" if prim is Prim.MAX else "max"
-            return f"torch.clamp({self.text(y)}, {end}={self.text(x)})"
-        call = "torch.maximum" if prim is Prim.MAX else "torch.minimum"
-        return f"{call}({self.fit(x, v.dims)[0]}, {self.fit(y, v.dims)[0]})"
 
     def _contract(self, v: Value) -> tuple[str, int]:
         x, y = (self._matching(a, v.is_complex) for a in v.args)
@@ -357,15 +208,3 @@ class TorchPrinter:
         rows = len([d for d in v.dims if d not in LEADING])
         terms = len([d for d in v.dims if d in LEADING and d not in (BATCH, HEAD)])
         return f"_{v.op.value}({self.text(a)}, {self.text(x)}, {terms}, {rows})"
-
-
-def _number(value: float | complex) -> tuple[str, int]:
-    if isinstance(value, complex):
-        return repr(value), 9
-    if math.isinf(value):
-        return ("math.inf", 9) if value > 0 else ("-math.inf", 3)
-    text = repr(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
-    return text, 3 if value < 0 else 9
-
-
-__all__ = ["TorchPrinter", "HEAD"]

@@ -7,7 +7,8 @@ import math
 from ..check.spec import Spec
 from ..expr import Apply, AxisFn, Expr, Kind, Now, Number
 from ..expr import Over as OverExpr
-from ..maths.ranges import Interval, Ranges
+from ..maths.intervals import Interval
+from ..maths.ranges import Ranges
 from ..syntax import ast
 from .graph import At, CumulativeSum, Index, Line, Over, Pointwise, Position, Previous, Read, Renamed, Static, Value
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ..expr import Apply, AxisFn, Expr, Fn, Kind, Now, Number, Over, Prev, Renamed, Size
+from ..expr import Apply, AxisFn, Expr, Fn, Kind, Now, Over, Prev, Renamed, Size
 from ..source import Span
 from .algebra import Algebra, number, value_of
 from .recurrence import Read, When
@@ -246,6 +246,3 @@ def _sum(const: Expr, *parts: Affine) -> Affine:
     """The parts' terms together, like ones not merged."""
     opaque = next((p.opaque for p in parts if p.opaque), "")
     return Affine(const, tuple(t for p in parts for t in p.terms), opaque)
-
-
-__all__ = ["Affine", "Collector", "NotAffine", "Number", "Reads", "Term"]

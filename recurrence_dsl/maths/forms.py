@@ -8,8 +8,9 @@ from ..check.spec import State
 from ..expr import Expr
 from .affine import Affine, Collector, Reads, Term
 from .algebra import Algebra
+from .intervals import Interval
 from .logs import Logs
-from .ranges import Interval, Ranges
+from .ranges import Ranges
 from .rank_one import rank_one
 from .recurrence import Form, Read, StateForm
 from .split import Partition, Splitter

@@ -11,7 +11,7 @@ from enum import Enum
 
 from ..check.spec import Spec
 from ..expr import Expr
-from .ranges import Interval
+from .intervals import Interval
 
 
 class When(Enum):

@@ -2,39 +2,10 @@
 
 from __future__ import annotations
 
-import cmath
-import math
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-from .ops import COL, LEAVES, ROW, TERM, TERM2, Attr, Mask, Op, Prim, Program, Value, only, order_dims
-
-_FOLD: dict[Prim, Callable[..., Any]] = {
-    Prim.NEG: lambda x: -x,
-    Prim.ADD: lambda x, y: x + y,
-    Prim.SUB: lambda x, y: x - y,
-    Prim.MUL: lambda x, y: x * y,
-    Prim.DIV: lambda x, y: x / y,
-    Prim.POW: lambda x, y: x**y,
-    Prim.EXP: lambda x: cmath.exp(x) if isinstance(x, complex) else math.exp(x),
-    Prim.DECAY: math.exp,
-    Prim.LOG: lambda x: cmath.log(x) if isinstance(x, complex) else math.log(x),
-    Prim.SQRT: lambda x: cmath.sqrt(x) if isinstance(x, complex) else math.sqrt(x),
-    Prim.LOG1P: math.log1p,
-    Prim.EXPM1: math.expm1,
-    Prim.ABS: abs,
-    Prim.SIGMOID: lambda x: 1 / (1 + math.exp(-x)),
-    Prim.SOFTPLUS: lambda x: max(x, 0.0) + math.log1p(math.exp(-abs(x))),
-    Prim.TANH: math.tanh,
-    Prim.ERF: math.erf,
-    Prim.SIN: math.sin,
-    Prim.COS: math.cos,
-    Prim.MIN: min,
-    Prim.MAX: max,
-    Prim.CONJ: lambda x: x.conjugate(),
-    Prim.RE: lambda x: x.real,
-    Prim.IM: lambda x: x.imag,
-}
+from .folding import fold
+from .ops import COL, LEAVES, ROW, TERM2, Attr, Mask, Op, Prim, Program, Value, only, order_dims
 
 
 class Builder:
@@ -102,10 +73,9 @@ class Builder:
 
     def map(self, prim: Prim, *args: int) -> int:
         known = [self.constant(a) for a in args]
-        if prim in _FOLD and None not in known:
-            folded = _fold(prim, known)
-            if folded is not None:
-                return self.number(folded)
+        folded = fold(prim, known)
+        if folded is not None:
+            return self.number(folded)
         simple = self._simplify(prim, args, known)
         if simple is not None:
             return simple
@@ -260,16 +230,3 @@ class Builder:
     def scan_t(self, a: int, x: int) -> int:
         x = self.expand(x, self.dims(a))
         return self.emit(Op.SCAN_T, (a, x), None, self.dims(x))
-
-
-def _fold(prim: Prim, known: Sequence[float | complex | None]) -> float | complex | None:
-    """The arithmetic's value, or None where it has none."""
-    try:
-        value = _FOLD[prim](*known)
-    except (ArithmeticError, ValueError, TypeError):
-        return None
-    finite = math.isfinite(value.real) and math.isfinite(value.imag)
-    return value if finite else None
-
-
-__all__ = ["Builder", "TERM", "TERM2"]

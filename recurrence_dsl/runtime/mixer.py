@@ -164,6 +164,3 @@ class Mixer(nn.Module):
     def _answer(self, outputs: Tensors, final: Tensors, return_state: bool) -> Any:
         answer = outputs if len(outputs) > 1 else next(iter(outputs.values()))
         return (answer, final) if return_state else answer
-
-
-__all__ = ["CallError", "Mixer"]

@@ -53,7 +53,8 @@ def outcome(language: str, text: str) -> tuple[list[str], str]:
 
 
 @pytest.mark.parametrize("code", [code for code in codes() if entry(code).example])
-def test_example(code: str, golden) -> None:
+def test_example(code: str, golden, monkeypatch) -> None:
+    monkeypatch.setenv("RECURRENCE_DEBUG", "1")  # an example may set it itself: this puts it back
     found: Entry = entry(code)
     given, shown = outcome(found.language, found.example)
     assert set(given) == {code}

@@ -12,7 +12,8 @@ from recurrence_dsl.arrays import NumpyArrays
 from recurrence_dsl.check import load_text
 from recurrence_dsl.check.spec import Spec
 from recurrence_dsl.interpreter.evaluate import Named, Scope, evaluate
-from recurrence_dsl.maths.ranges import Interval, Ranges
+from recurrence_dsl.maths.intervals import Interval
+from recurrence_dsl.maths.ranges import Ranges
 
 INPUTS = {
     "x": "",

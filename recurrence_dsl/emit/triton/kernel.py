@@ -182,13 +182,14 @@ class KernelPrinter:
     def body_lines(self, static: frozenset[int]) -> list[str]:
         """The statements of all segments, with the stores of results that are neither carried nor summed up."""
         lines: list[str] = []
-        for s in self.segments:
-            found = self.printer.lines([i for i in self.order[s] if i not in static], s.sums)
+        for at, s in enumerate(self.segments):
+            later = {a for o in self.segments[at + 1 :] for i in o.tiles - s.tiles for a in self.tiles.tiles[i].args}
+            found = self.printer.lines([i for i in self.order[s] if i not in static], s.sums, later)
             found += self.store_lines(s)
             if s.looped:
                 axis = self.task.loop
                 found = [
-                    f"for start_{axis} in range(0, {self.sizes[str(axis)]}, B_{axis}):",
+                    f"for start_{axis} in tl.range(0, {self.sizes[str(axis)]}, B_{axis}, disable_licm=True):",
                     *(f"    {x}" for x in (*self.axis_lines(str(axis), f"start_{axis} + "), *found)),
                 ]
                 found = [*self.printer.zeros(s.sums), *found]

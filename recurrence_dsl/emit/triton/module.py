@@ -64,7 +64,8 @@ def triton_source(spec: Spec, plan: TritonPlan, sizes: Mapping[str, int], heads:
 def _launch(settings: Settings) -> dict[str, int]:
     """The keyword arguments of a launch."""
     blocks = {f"B_{a}": n for a, n in settings.blocks}
-    return {"C": settings.chunk, **blocks, "num_warps": settings.warps, "num_stages": settings.stages}
+    levels = settings.chunk.bit_length() - 1
+    return {"C": settings.chunk, "LEVELS": levels, **blocks, "num_warps": settings.warps, "num_stages": settings.stages}
 
 
 def printed(spec: Spec, launches: tuple[Launch, ...], sizes: Mapping[str, int]) -> tuple[Kernel, ...]:

@@ -34,6 +34,7 @@ def group_lines(group: Group) -> list[str]:
     lines = [f"{up}, {down} = _first_level({p.text(first.args[2])}, {strict}, EXACT)"]
     lines += [f"{p.names[m.index]} = {_start(p, m, strict)}" for m in group.members]
     body = [
+        "half = 1 << level",
         "late = (i_t // half) % 2 == 1",
         f"sibling = tl.broadcast_to(_sibling(i_t, half, EXACT)[:, None], {shape})",
         f"e, {up}, {down} = _level({up}, {down}, {p.text(first.args[2])}, late[:, None], sibling, {strict}, EXACT)",
@@ -45,8 +46,7 @@ def group_lines(group: Group) -> list[str]:
         body.append("back = same & (late[:, None] == 0) & late[None, :]")
     for m in group.members:
         body += _level(p, m)
-    body.append("half *= 2")
-    return [*lines, "half = 1", "while half < C:", *(f"    {line}" for line in body)]
+    return [*lines, "for level in tl.range(0, LEVELS, disable_licm=True):", *(f"    {line}" for line in body)]
 
 
 def _turned(m: Tile) -> bool:

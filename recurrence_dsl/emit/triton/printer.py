@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import assert_never
 
 from ...program.ops import COL, ROW, Mask, Prim
@@ -57,7 +57,7 @@ _RESERVED = frozenset(
         ),
         *("late", "half", "back", "across", "corner", "sibling", "other", "share", "middle", "above", "found", "first"),
         *("length", "chunk", "step", "first_slot", "RATIO", "SLOTS", "UNITS", "ROWS", "DT", "PRECISION", "EXACT"),
-        *("PACKED", "KEEP", "DEVICE"),
+        *("PACKED", "KEEP", "DEVICE", "LEVELS", "level"),
     )
 )
 _INLINERS = frozenset((Kind.MAP, Kind.MASK, Kind.CAUSAL, Kind.SUM, Kind.DOT, Kind.TURN))
@@ -76,6 +76,7 @@ class TilePrinter:
     ) -> None:
         self.tiles, self.order, self.layout, self.place = tiles.tiles, order, layout, place
         self.sums: frozenset[int] = frozenset()
+        self.later: frozenset[int] = frozenset()
         self.results = tiles.results
         self.names = self._names(set(_RESERVED) | set(taken))
         self.uses = self._uses()
@@ -105,9 +106,11 @@ class TilePrinter:
 
     # --- statements ---
 
-    def lines(self, order: Sequence[int], sums: frozenset[int] = frozenset()) -> list[str]:
-        """The statements of some tiles in order; `sums` are added to what earlier blocks gave."""
-        self.sums, self._grouped = sums, set()
+    def lines(
+        self, order: Sequence[int], sums: frozenset[int] = frozenset(), used_later: Collection[int] = ()
+    ) -> list[str]:
+        """The statements of tiles in order; `sums` are added to what blocks before gave; `used_later` get names."""
+        self.sums, self.later, self._grouped = sums, frozenset(used_later), set()
         found: list[str] = []
         for at, i in enumerate(order):
             if i not in self._grouped:
@@ -137,7 +140,18 @@ class TilePrinter:
         if self._fenced(t):
             self.helpers.add("once")
             text = f"_once({text}, DEVICE)"
+        elif self._factor(t):
+            self.helpers.add("dot")
+            text = f"_factor({text}, DT)"
         return [f"{self.names[t.index]} {'+=' if t.index in self.sums else '='} {text}"]
+
+    def _factor(self, t: Tile) -> bool:
+        """Is this used as a factor of products alone, so that it may be rounded at once?"""
+        if t.kind not in (Kind.MAP, Kind.MASK, Kind.CAUSAL) or len(t.dims) < 2 or t.index in self.sums:
+            return False
+        users = [self.tiles[u] for u in self._real_users(t.index)]
+        stored = any(r.tile == t.index for r in self.results)
+        return not stored and all(u.kind is Kind.DOT and not u.attr for u in users)
 
     def _fenced(self, t: Tile) -> bool:
         """Is this a number a token that tiles use? The compiler would compute it again for each layout of theirs."""
@@ -148,7 +162,7 @@ class TilePrinter:
     def _real_users(self, i: int) -> Iterator[int]:
         """Users, looking through other names for the tile."""
         for u in self.uses[i]:
-            if self.tiles[u].kind in (Kind.RENAME, Kind.EXPAND):
+            if self.tiles[u].kind in (Kind.RENAME, Kind.EXPAND, Kind.TURN):
                 yield from self._real_users(u)
             else:
                 yield u
@@ -156,7 +170,13 @@ class TilePrinter:
     def _inlined(self, t: Tile, text: str) -> bool:
         if t.kind is Kind.ITEM:
             return True
-        if t.index in self.sums or t.kind not in (Kind.MAP, Kind.RENAME, Kind.TURN) or t.hint or len(text) > INLINE:
+        if (
+            t.index in self.sums
+            or t.index in self.later
+            or t.kind not in (Kind.MAP, Kind.RENAME, Kind.TURN)
+            or t.hint
+            or len(text) > INLINE
+        ):
             return False
         users = self.uses[t.index]
         if t.kind is not Kind.RENAME and self._fenced(t):
@@ -289,7 +309,7 @@ class TilePrinter:
                 return f"_pair({self.text(x)}, {t.attr is Mask.BEFORE}, {t.dims[0] == COL}, C, EXACT)"
             case Kind.INVERSE:
                 self.helpers.update(("dot", "inverse"))
-                return f"_inverse({self.text(x)}, {t.attr}, C, PRECISION)"
+                return f"_inverse({self.text(x)}, {t.attr}, C, LEVELS, PRECISION)"
             case Kind.SCAN:
                 return self._scan(t)
             case Kind.ITEM:
@@ -423,5 +443,8 @@ def block_inverse_lines(name: str, a: list[str], side: int, upper: bool) -> list
     for m in range(side):
         for n in range(side):
             body.append(f"{parts[m][n]} = {name}_new_{m}{n}")
-    lines += ["half = 1", "while half < C:", *(f"    {line}" for line in body), "    half *= 2"]
+    lines += [
+        "for level in tl.range(0, LEVELS, disable_licm=True):",
+        *(f"    {line}" for line in ("half = 1 << level", *body)),
+    ]
     return [*lines, f"{name} = ({', '.join(p for r in parts for p in r)})"]

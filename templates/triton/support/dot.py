@@ -1,4 +1,13 @@
 @triton.jit
+def _factor(x, DT: tl.constexpr):
+    """A factor of products, rounded as they round it."""
+    if DT == tl.bfloat16:
+        return x.to(tl.bfloat16)
+    else:
+        return x
+
+
+@triton.jit
 def _dot(x, y, DT: tl.constexpr, PRECISION: tl.constexpr):
     """x @ y, summed in float32, the factors rounded to bfloat16 where the inputs are.
 

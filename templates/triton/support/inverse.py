@@ -1,5 +1,5 @@
 @triton.jit
-def _inverse(a, UPPER: tl.constexpr, C: tl.constexpr, PRECISION: tl.constexpr):
+def _inverse(a, UPPER: tl.constexpr, C: tl.constexpr, LEVELS: tl.constexpr, PRECISION: tl.constexpr):
     """(I - A)^-1 for A strictly lower triangular, or strictly upper when UPPER; [C, C].
 
     The inverses of diagonal blocks of 2, 4, 8, .. rows from those of half as many: substitution by blocks.
@@ -9,10 +9,9 @@ def _inverse(a, UPPER: tl.constexpr, C: tl.constexpr, PRECISION: tl.constexpr):
     early = i[:, None] if UPPER else i[None, :]
     corner = (late // 2 == early // 2) & (late > early)
     found = tl.where(late == early, 1.0, tl.where(corner, a, 0.0))
-    half = 2
-    while half < C:
+    for level in tl.range(1, LEVELS, disable_licm=True):
+        half = 1 << level
         corner = (late // (2 * half) == early // (2 * half)) & ((late // half) % 2 == 1) & ((early // half) % 2 == 0)
         by = _dot_exact(found, tl.where(corner, a, 0.0), PRECISION)
         found += _dot_exact(by, found, PRECISION)
-        half *= 2
     return found
