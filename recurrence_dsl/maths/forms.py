@@ -11,7 +11,7 @@ from .algebra import Algebra
 from .intervals import Interval
 from .logs import Logs
 from .ranges import Ranges
-from .rank_one import rank_one
+from .rank_one import rank_one, terms_of
 from .recurrence import Form, Read, StateForm
 from .split import Partition, Splitter
 
@@ -43,18 +43,31 @@ class Chooser:
         self.al, self.ranges, self.logs, self.lets, self.reads = algebra, ranges, logs, lets, reads
 
     def choose(self, u: Update, coupled: str) -> StateForm:
-        against_matrix = self._matrix(u)
-        if isinstance(against_matrix, StateForm) and not (u.opaque or coupled):
-            return against_matrix
-        why = against_matrix if isinstance(against_matrix, str) else ""
-        against_scan = coupled or u.opaque or self._erases(u)
-        if not against_scan:
-            return self._form(u, Form.SCAN, f"elementwise scan, because {why}")
-        reason = against_scan + (f"; and {why}" if why and why != against_scan else "")
-        return self._form(u, Form.STEP, f"token by token, because {reason}")
+        against_chunk = coupled or u.opaque
+        matrix = self._matrix(u)
+        if isinstance(matrix, StateForm) and not against_chunk:
+            return matrix
+        why = matrix if isinstance(matrix, str) else ""
+        scan = against_chunk or self._scan(u, why)
+        if isinstance(scan, StateForm):
+            return scan
+        reason = scan + (f"; and {why}" if why and why != scan else "")
+        common = _common_axes(u)
+        erases = rank_one(u.erasing, self.al) if common else terms_of(u.erasing, self.al)
+        return self._form(u, Form.STEP, f"token by token, because {reason}", erases=erases, erase_axes=common)
 
-    def _erases(self, u: Update) -> str:
-        return "it has rank-one terms, which are not elementwise" if u.erasing else ""
+    def _scan(self, u: Update, why: str) -> StateForm | str:
+        """Elementwise; rank-one terms are writes once their implicit values are solved for."""
+        if not u.erasing:
+            return self._form(u, Form.SCAN, f"elementwise scan, because {why}")
+        against = self._unsolvable(u)
+        if against:
+            return against
+        found = self._apart(u, (frozenset(u.erasing[0].contracted),))
+        if isinstance(found, str):
+            return found
+        reason = f"rank-one terms by matrix products, then an elementwise scan, because {why}"
+        return self._form(u, Form.SCAN, reason, **found)
 
     def _form(self, u: Update, form: Form, reason: str, **found: object) -> StateForm:
         reads = tuple(r for r in self.reads.found.values() if r.state == u.state.name)
@@ -72,7 +85,7 @@ class Chooser:
 
     def _matrix(self, u: Update) -> StateForm | str:
         reads = tuple(r for r in self.reads.found.values() if r.state == u.state.name)
-        against = self._unfit(u, reads)
+        against = self._unfit(u, reads) or self._unsolvable(u)
         if against:
             return against
         axes = frozenset(u.state.axes)
@@ -80,6 +93,15 @@ class Chooser:
         partitions = self._partitions(u, reads, erase)
         if erase and any(p not in (erase, axes - erase) for p in partitions):
             return "it is read along other axes than its rank-one terms contract"
+        found = self._apart(u, partitions)
+        if isinstance(found, str):
+            return found
+        return self._form(u, Form.MATRIX, "matrix products over pairs of tokens", **found)
+
+    def _apart(self, u: Update, partitions: tuple[Partition, ...]) -> dict[str, object] | str:
+        """The log-decay, the writes and the rank-one terms, none with a factor on both sides of a partition."""
+        axes = frozenset(u.state.axes)
+        erase = frozenset(u.erasing[0].contracted) if u.erasing else frozenset()
         splitter = Splitter(self.al, self.lets, axes, partitions)
         log = self.logs.of(u.decay)
         if log is None:
@@ -92,18 +114,19 @@ class Chooser:
         writes = splitter.writes(u.input)
         if writes is None:
             return "its write is not a product of a part for each side of its reads"
-        writes = tuple(w for w in writes if all(getattr(f, "value", None) != 0 for f in w.factors))
-        return self._form(
-            u, Form.MATRIX, "matrix products over pairs of tokens", log_decay=addends, writes=writes,
-            erases=rank_one(u.erasing, self.al),
-            erase_axes=tuple(a for a in u.state.axes if a in erase),
-        )  # fmt: skip
+        return {
+            "log_decay": addends,
+            "writes": tuple(w for w in writes if all(getattr(f, "value", None) != 0 for f in w.factors)),
+            "erases": rank_one(u.erasing, self.al),
+            "erase_axes": _common_axes(u),
+        }
 
     def _partitions(self, u: Update, reads: tuple[Read, ...], erase: Partition) -> tuple[Partition, ...]:
         found = [frozenset(r.contracted) for r in reads] + ([erase] if erase else [])
         return tuple(dict.fromkeys(found or [frozenset(u.state.axes[:1])]))
 
     def _unfit(self, u: Update, reads: tuple[Read, ...]) -> str:
+        """What keeps the state itself from being left out: it must be read, and only read."""
         state = u.state
         if state.is_complex:
             return "its state is complex"
@@ -113,12 +136,15 @@ class Chooser:
             return "its state is a vector that is never contracted"
         if any(r.query.is_complex for r in reads):
             return "it is read with a complex query"
+        return ""
+
+    def _unsolvable(self, u: Update) -> str:
+        """What keeps pairs of tokens from being products: the decay between them, the shape of the rank-one terms."""
+        if u.state.is_complex:
+            return "its state is complex"
         proven = self.decay_range(u.decay)
         if proven.low < 0 or proven.high > 1:
             return f"its decay is only proven to lie in {proven}, not in [0, 1]"
-        return self._unfit_erases(u)
-
-    def _unfit_erases(self, u: Update) -> str:
         if len({t.contracted for t in u.erasing}) > 1:
             return "its rank-one terms contract different axes"
         for t in u.erasing:
@@ -126,3 +152,9 @@ class Chooser:
             if wide:
                 return f"a rank-one term is scaled along {', '.join(sorted(wide))}, which it does not contract"
         return ""
+
+
+def _common_axes(u: Update) -> tuple[str, ...]:
+    """What every rank-one term contracts; empty where they differ."""
+    contracted = {frozenset(t.contracted) for t in u.erasing}
+    return tuple(a for a in u.state.axes if len(contracted) == 1 and a in next(iter(contracted)))

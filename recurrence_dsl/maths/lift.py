@@ -44,7 +44,8 @@ class _Lift:
         if any(d.severity is Severity.ERROR for d in self.found):
             return None, tuple(self.found)
         lets = self.values | values
-        chooser = Chooser(self.algebra, self.ranges, Logs(self.algebra, self.ranges, self.values), lets, self.reads)
+        logs = Logs(self.algebra, self.ranges, lets)
+        chooser = Chooser(self.algebra, self.ranges, logs, lets, self.reads)
         forms = tuple(chooser.choose(u, self._coupling(u.state)) for u in updates)
         self._warn(forms)
         return self._assemble(forms, values), tuple(self.found)

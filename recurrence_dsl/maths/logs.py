@@ -44,14 +44,16 @@ class Logs:
                 return al.apply(Fn.SOFTPLUS, x, span=e.span)
             case Apply(fn=Fn.SUB, args=(one, x)) if value_of(one) == 1:
                 return self._complement(x, e)
+            case Apply(fn=Fn.DIV, args=(x, Apply(fn=Fn.ADD) as total)) if x in total.args:
+                return self._share(x, total, e)
             case Apply(fn=Fn.MUL | Fn.DIV | Fn.MIN | Fn.MAX) if self._not_negative(*e.args):
                 return self._of_both(e)
             case Apply(fn=Fn.POW, args=(x, p)) if self._not_negative(x):
                 log = self.of(x)
                 return al.mul(p, log) if log is not None else None
-            case Apply(fn=Fn.SQRT, args=(x,)):
+            case Apply(fn=Fn.SQRT | Fn.SQUARE, args=(x,)) if self._not_negative(x):
                 log = self.of(x)
-                return al.mul(number(0.5), log) if log is not None else None
+                return al.mul(number(0.5 if e.fn is Fn.SQRT else 2.0), log) if log is not None else None
             case _:
                 return self._plain(e)
 
@@ -67,6 +69,14 @@ class Logs:
                 return self.algebra.sub(x, y)
             case _:
                 return self.algebra.apply(e.fn, x, y, span=e.span)
+
+    def _share(self, x: Expr, total: Apply, e: Expr) -> Expr | None:
+        """log(x / (x + y)) = logsigmoid(log(x) - log(y))."""
+        y = total.args[1] if total.args[0] == x else total.args[0]
+        logs = (self.of(x), self.of(y)) if self._not_negative(x, y) else (None, None)
+        if logs[0] is None or logs[1] is None:
+            return self._plain(e)
+        return self.algebra.apply(Fn.LOGSIGMOID, self.algebra.sub(logs[0], logs[1]), span=e.span)
 
     def _complement(self, x: Expr, e: Expr) -> Expr | None:
         """log(1 - sigmoid(y)) = logsigmoid(-y)."""

@@ -12,9 +12,14 @@ from .recurrence import Erase
 
 def rank_one(terms: Iterable[Term], algebra: Algebra) -> tuple[Erase, ...]:
     """Terms with one b, or else with one a, are added up: a product of n Householder steps has n, not 2^n - 1."""
-    erases = tuple(Erase(algebra.product(t.outer), algebra.product(t.inner)) for t in terms)
+    erases = terms_of(terms, algebra)
     erases = _merged(erases, lambda e: _key(e.b, algebra), lambda x, y: Erase(algebra.add(x.a, y.a), x.b))
     return _merged(erases, lambda e: _key(e.a, algebra), lambda x, y: Erase(x.a, algebra.add(x.b, y.b)))
+
+
+def terms_of(terms: Iterable[Term], algebra: Algebra) -> tuple[Erase, ...]:
+    """The terms as they are."""
+    return tuple(Erase(algebra.product(t.outer), algebra.product(t.inner)) for t in terms)
 
 
 def _key(e: Expr, algebra: Algebra) -> tuple[str, ...]:

@@ -58,8 +58,9 @@ class Write:
 class StateForm:
     """One state's lifted update.
 
-    `decay` is the coefficient of S_{t-1}; `log_decay` its logarithm as addends, each with the axes it varies over
-    (empty for SCAN and STEP). `erase_axes` is what the rank-one terms contract. `reason` says why the form was chosen.
+    `decay` is the coefficient of S_{t-1}; `log_decay` its logarithm as addends, each with the axes it varies over (for
+    MATRIX, and for SCAN with rank-one terms; else empty, as the writes are). `erase_axes` is what the rank-one terms
+    contract; a STEP's may contract different axes, and then it is empty. `reason` says why the form was chosen.
     """
 
     name: str

@@ -58,14 +58,14 @@ def _state(s: StateForm, recurrence: Recurrence, typing: Typing) -> None:
         require(set(e.axes) <= own, STAGE, f"a part of `{s.name}` varies along axes that it has not")
         _whole_states(e, recurrence)
     require(s.reason, STAGE, f"no reason is given for the form of `{s.name}`")
-    if s.form is Form.MATRIX:
-        _matrix(s, recurrence)
+    if s.form is Form.MATRIX or (s.form is Form.SCAN and s.erases):
+        _pairwise(s)
     else:
-        parts = (s.log_decay, s.erases, s.erase_axes, s.writes)
-        require(not any(parts), STAGE, f"`{s.name}` has parts of a matrix form")
+        require(not (s.log_decay or s.writes), STAGE, f"`{s.name}` has parts of a matrix form")
 
 
-def _matrix(s: StateForm, recurrence: Recurrence) -> None:
+def _pairwise(s: StateForm) -> None:
+    """Decays between pairs of tokens: for the reads of a matrix form, and for rank-one terms."""
     proven = s.decay_range
     require(0 <= proven.low <= proven.high <= 1, STAGE, f"the decay of `{s.name}` lies in {proven}")
     require(bool(s.erases) == bool(s.erase_axes), STAGE, f"`{s.name}` has erase axes without erases, or none with")
@@ -74,7 +74,8 @@ def _matrix(s: StateForm, recurrence: Recurrence) -> None:
     for e in s.erases:
         inside = set(e.a.axes) | set(e.b.axes) <= set(s.erase_axes)
         require(inside, STAGE, f"a rank-one term of `{s.name}` varies along what it does not contract")
-    for side in {frozenset(r.contracted) for r in s.reads} | ({frozenset(s.erase_axes)} if s.erases else set()):
+    reads = s.reads if s.form is Form.MATRIX else ()
+    for side in {frozenset(r.contracted) for r in reads} | ({frozenset(s.erase_axes)} if s.erases else set()):
         for e in (*s.log_decay, *(f for w in s.writes for f in w.factors)):
             one_side = set(e.axes) <= side or not set(e.axes) & side
             require(one_side, STAGE, f"a factor of `{s.name}` varies along both sides of a read")

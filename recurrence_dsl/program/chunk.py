@@ -74,7 +74,10 @@ class _Chunk:
     # --- elementwise states ---
 
     def materialised(self, s: StateForm) -> int:
+        """The state at every token. Rank-one terms are writes here, once their implicit values are known."""
         a, w = self.lower(s.decay), self.lower(s.input)
+        for erase, u in zip(s.erases, self.erased(s), strict=True):
+            w = self.b.add(w, self.b.mul(self.lower(erase.a), u))
         return self.b.named(self.b.scan(a, w, self.carried(s.name)), s.name)
 
     # --- matrix states ---

@@ -31,7 +31,7 @@ def state_rows(form: StateForm, update: Expr) -> Rows:
         rows.append(("decay", f"{spec_text(form.decay)}, proven to lie in {form.decay_range}"))
     if form.log_decay and not _keeps_all(form):
         rows.append(("log decay", " + ".join(spec_text(g) for g in form.log_decay)))
-    for i, term in enumerate(form.erases, 1):
+    for i, term in enumerate(() if form.form is Form.STEP else form.erases, 1):
         rows.append((f"a{i}, b{i}", f"{spec_text(term.a)}, {spec_text(term.b)}"))
     if form.writes:
         rows.append(("write", " + ".join(_product(form, w.factors) for w in form.writes)))
@@ -79,14 +79,18 @@ def _titled(title: str, rows: Rows) -> str:
 def canonical_latex(recurrence: Recurrence) -> str:
     """The recurrence as an `align*` environment: updates, reads (r_1, r_2, ..), and the other values over the reads."""
     short = {read.name: f"r_{{{i}}}" for i, read in enumerate(recurrence.reads, 1)}
-    lines = [_latex_update(f, short) for f in recurrence.states]
+    updates = {s.name: s.update for s in recurrence.spec.states}
+    lines = [_latex_update(f, updates[f.name], short) for f in recurrence.states]
     lines += [_latex_read(r, short) for r in recurrence.reads]
     lines += [rf"{symbol(name)} &= {latex_text(e, short)}" for name, e in recurrence.values]
     return "\n".join([r"\begin{align*}", " \\\\\n".join(lines), r"\end{align*}"])
 
 
-def _latex_update(form: StateForm, short: dict[str, str]) -> str:
+def _latex_update(form: StateForm, update: Expr, short: dict[str, str]) -> str:
+    """By its parts; a state that is evaluated token by token need not have them, and is shown as written."""
     state, before = f"{{{symbol(form.name)}}}_t", f"{{{symbol(form.name)}}}_{{t-1}}"
+    if form.form is Form.STEP:
+        return f"{state} &= {latex_text(update, short)}"
     over = ",".join(symbol(a) for a in form.erase_axes)
     terms = [before if _keeps_all(form) else rf"{latex_factor(form.decay, short)} \, {before}"]
     for term in form.erases:

@@ -35,7 +35,7 @@ def decay_class(form: StateForm) -> str:
 
 
 def contracted(form: StateForm) -> frozenset[str]:
-    """The key side: what the rank-one terms sum over, else what the first read does."""
+    """The key side: what the rank-one terms sum over, else what the first read does, else a matrix's first axis."""
     if form.erase_axes:
         return frozenset(form.erase_axes)
-    return frozenset(form.reads[0].contracted) if form.reads else frozenset()
+    return frozenset(form.reads[0].contracted if form.reads else form.axes[:1] if len(form.axes) > 1 else ())

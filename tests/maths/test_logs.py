@@ -36,6 +36,9 @@ DECAYS = (
     "1 / (1 + exp(x))",
     "exp(x) / (exp(x) + 1)",
     "f * exp(n)",
+    "square(sigmoid(x)) * sqrt(f)",
+    "exp(x) / (exp(x) + exp(n))",
+    "exp(n) / (sigmoid(x) + exp(n))",
 )
 POINTS = (-800.0, -300.0, -40.0, -1.0, -1e-6, 0.0, 1e-6, 1.0, 30.0, 300.0, 700.0)
 TEXT = """mixer m

@@ -73,8 +73,8 @@ class _ladder:
     [batch, tiles, 16, A] from a tile's start and to its end, `apart` [batch, tiles, tiles, 1, A] between tiles."""
 
     def __init__(self, g, strict):
-        batch = g.shape[:-2]
-        g = _tiles(g, batch)
+        self.batch = g.shape[:-2]
+        g = _tiles(g, self.batch)
         spans, self.seen = _pattern(strict, g)
         count, tiles = g.shape[:2]
         flat = g.flatten(0, 1)
@@ -85,17 +85,18 @@ class _ladder:
         apart = _decay_(torch.bmm(inside.expand(count, -1, -1), g.sum(-2))).view(count, tiles, tiles, 1, -1)
         self.apart = apart.mul_(earlier[..., None, None])
 
-    def across(self, batch):
-        """The same for a batch that has dims which the log-decays lack."""
+    def across(self, x, y):
+        """The leading dims of these two and the log-decays together, and the decays for all of them."""
+        batch = torch.broadcast_shapes(x.shape[:-2], y.shape[:-2], self.batch)
         times = math.prod(batch) // len(self.near)
         parts = self.near, self.start, self.end, self.apart
-        return parts if times == 1 else [p.repeat(times, *[1] * (p.dim() - 1)) for p in parts]
+        return batch, parts if times == 1 else [p.repeat(times, *[1] * (p.dim() - 1)) for p in parts]
 
 
 def _scores(x, y, ladder):
     """A[t, s] = sum over channels of x_t y_s times the decay between them. [.., C, A] and [.., C, A] -> [.., C, C]."""
-    batch, n = torch.broadcast_shapes(x.shape[:-2], y.shape[:-2]), x.shape[-2]
-    near, start, end, apart = ladder.across(batch)
+    batch, (near, start, end, apart) = ladder.across(x, y)
+    n = x.shape[-2]
     x, y = _tiles(x, batch), _tiles(y, batch)
     inside = _bmm(x[:, :, None] * near, (y[:, :, None] * near).mT).mul_(ladder.seen).sum(2)
     if near.shape[1] == 1:
@@ -108,8 +109,8 @@ def _scores(x, y, ladder):
 
 def _apply(a, y, ladder):
     """z_t = sum_s A[t, s] y_s times the decay between them. [.., C, C] and [.., C, A] -> [.., C, A]."""
-    batch, n = torch.broadcast_shapes(a.shape[:-2], y.shape[:-2]), y.shape[-2]
-    near, start, end, apart = ladder.across(batch)
+    batch, (near, start, end, apart) = ladder.across(a, y)
+    n = y.shape[-2]
     a, y = _square(a, batch), _tiles(y, batch)
     z = _bmm(_diagonal(a)[:, :, None] * ladder.seen, y[:, :, None] * near).mul_(near).sum(2)
     if near.shape[1] > 1:
@@ -120,8 +121,8 @@ def _apply(a, y, ladder):
 
 def _apply_t(a, x, ladder):
     """z_s = sum_t A[t, s] x_t times the decay between them. [.., C, C] and [.., C, A] -> [.., C, A]."""
-    batch, n = torch.broadcast_shapes(a.shape[:-2], x.shape[:-2]), x.shape[-2]
-    near, start, end, apart = ladder.across(batch)
+    batch, (near, start, end, apart) = ladder.across(a, x)
+    n = x.shape[-2]
     a, x = _square(a, batch), _tiles(x, batch)
     z = _bmm((_diagonal(a)[:, :, None] * ladder.seen).mT, x[:, :, None] * near).mul_(near).sum(2)
     if near.shape[1] > 1:
