@@ -17,6 +17,7 @@ from ..initialise import draw_params
 from ..interpreter.binding import remembered
 from ..maths.recurrence import Recurrence
 from .choices import Choices, announce, unfit
+from .conversion import Conversion, on_parts
 from .kernels import build, zero_state
 from .packed import checked_ends, packing, run_packed
 from .tensors import Checker
@@ -135,6 +136,10 @@ class Mixer(nn.Module):
         return self._answer(outputs, final, True)
 
     # --- inside ---
+
+    def _apply(self, fn: Conversion, recurse: bool = True) -> Mixer:
+        """What torch's `to`, `double`, `cuda`, .. are made of."""
+        return super()._apply(on_parts(fn), recurse)
 
     def _params(self) -> Tensors:
         return dict(self.named_parameters())
