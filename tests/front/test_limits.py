@@ -32,9 +32,9 @@ DEEP = {
 @pytest.mark.parametrize("kind", DEEP)
 def test_deep_or_long_expression(kind: str) -> None:
     expression, code = DEEP[kind]
-    begin = time.perf_counter()
+    begin = time.process_time()
     found = codes(BASE + f"let x = {expression}\n")
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 2
     assert found == [code]
 
 
@@ -51,10 +51,10 @@ LONG = {
 @pytest.mark.parametrize("kind", LONG)
 def test_long_text(kind: str) -> None:
     text, expected = LONG[kind]
-    begin = time.perf_counter()
+    begin = time.process_time()
     _, findings = read(text)
     rendered = render_all(findings)
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 2
     assert [finding.code for finding in findings] == expected
     assert len(rendered) < 20_000
 
@@ -77,10 +77,10 @@ MANY = {
 
 @pytest.mark.parametrize("kind", MANY)
 def test_many_findings(kind: str) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     _, findings = read(BASE + MANY[kind])
     rendered = render_all(findings)
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 2
     assert 0 < len(findings) <= 50
     assert len(rendered) < 40_000
 
