@@ -43,7 +43,7 @@ def test_the_gradient_of_a_gradient_is_refused() -> None:
     kernels, _ = mixers(CASE)
     leaves = {n: x.requires_grad_() for n, x in random_inputs(kernels.spec, CASE).items()}
     (first,) = torch.autograd.grad(kernels(**leaves).square().sum(), leaves["v"], create_graph=True)
-    with pytest.raises(RuntimeError, match="gradient of a gradient is not available.*backend='interpreter'"):
+    with pytest.raises(RuntimeError, match=r"gradient of a gradient is not available.*backend='interpreter'"):
         first.sum().backward()
 
 
