@@ -28,11 +28,36 @@ def _settings(inputs):
     return {"DT": operands, "PRECISION": parts, "EXACT": low is None, "DEVICE": device}
 
 
-class _Call:
-    """One call's tensors by the names that the kernels give them."""
+_PLANS = {"FORWARD": FORWARD, "BACKWARD": BACKWARD}
 
-    def __init__(self, inputs, params, state, cu, heads):
+
+def _kernels(table, plan):
+    """The kernels of a plan, in order. What stands behind a plan's name is settings that differ from SETTINGS, as in
+    "split finish.num_warps=8".
+    """
+    return _PLANS[table][plan.partition(" ")[0]]
+
+
+_changed = {}  # a plan's text: the settings of every kernel
+
+
+def _settings_of(plan):
+    if plan not in _changed:
+        found = {name: dict(chosen) for name, chosen in SETTINGS.items()}
+        for change in plan.split()[1:]:
+            where, _, value = change.partition("=")
+            kernel, _, setting = where.partition(".")
+            found[kernel][setting] = int(value)
+        _changed[plan] = found
+    return _changed[plan]
+
+
+class _Call:
+    """One call's tensors by the names that the kernels give them, and how a plan launches these."""
+
+    def __init__(self, inputs, params, state, cu, heads, plan=""):
         self.heads, self.cu = heads, cu
+        self.settings = _settings_of(plan)
         self.batch, self.length = inputs[0].shape[:2]
         self.sequences = self.batch if cu is None else cu.numel() - 1
         self.slots = self.batch * -(-self.length // BLOCK) if cu is None else self.length // BLOCK + self.sequences
@@ -58,7 +83,7 @@ class _Call:
 
     def launch(self, name, keep=False):
         kernel, names, constants, counts, _ = KERNELS[name]
-        settings = SETTINGS[name]
+        settings = self.settings[name]
         instances = self.heads
         for axis, size in counts:
             instances *= -(-size // settings[axis])
@@ -79,7 +104,7 @@ class _Call:
         counts = KERNELS[name][3]
         total = 1
         for axis, size in counts:
-            total *= -(-size // SETTINGS[name][axis])
+            total *= -(-size // self.settings[name][axis])
         return total
 
 
@@ -129,15 +154,15 @@ def _run_op(
     keep: bool,
 ) -> List[Tensor]:
     """Outputs, final states and, if asked for, the states before each chunk."""
-    call = _Call(inputs, params, state, cu, heads)
+    call, kernels = _Call(inputs, params, state, cu, heads, plan), _kernels("FORWARD", plan)
     outputs, finals = _outputs(inputs, heads), _finals([_per_head(s, heads) for s in state])
-    needed = keep or len(FORWARD[plan]) > 1
+    needed = keep or len(kernels) > 1
     kept = _kept(inputs, cu, heads) if needed else []
     for x, row in zip(outputs, OUTPUTS):
         call.args[f"out_{row[0]}"] = _real(x)
     call.bind("end", finals)
     call.bind("kept", kept or finals)
-    for name in FORWARD[plan]:
+    for name in kernels:
         call.launch(name, needed)
     return [*outputs, *(_one_head(f, s.shape[1]) for f, s in zip(finals, state)), *(kept if keep else [])]
 
@@ -165,7 +190,7 @@ def _gradient_op(
     plan: str,
 ) -> List[Tensor]:
     """Gradients of inputs, params and initial states."""
-    call, kernels = _Call(inputs, params, state, cu, heads), BACKWARD[plan]
+    call, kernels = _Call(inputs, params, state, cu, heads, plan), _kernels("BACKWARD", plan)
     for x, row in zip(incoming, OUTPUTS):
         call.args[f"grad_{row[0]}"] = _real(x.contiguous())
     call.bind("grad_end", [_shared_out(x, heads).contiguous() for x in incoming[len(OUTPUTS) :]])
@@ -268,16 +293,47 @@ def _refuse(ctx, *grads):
 _gradient_op.register_autograd(_refuse, setup_context=_no_second)
 
 
-PREFERRED = {}  # "FORWARD" and "BACKWARD": a plan's name, to be used whatever the sizes
+PREFERRED = {}  # "FORWARD" and "BACKWARD": a plan, to be used whatever the sizes
+TUNED = {}  # a call's `tuning_key`: the plan that was measured to be the fastest
 
 
 def choose_plan(table, inputs, cu, heads):
-    """The plan for a call: one fused kernel where sequences and heads alone keep the device busy, else the split
-    one.
-    """
-    plans = {"FORWARD": FORWARD, "BACKWARD": BACKWARD}[table]
+    """The plan for a call: the one found by measuring, where there is one and no trace is being made; else by rule."""
     if table in PREFERRED:
         return PREFERRED[table]
+    if TUNED and not torch.compiler.is_compiling():
+        found = TUNED.get(tuning_key(table, inputs, cu, heads))
+        if found:
+            return found
+    return plan_by_rule(table, inputs, cu, heads)
+
+
+def tuning_key(table, inputs, cu, heads):
+    """What a measurement holds for: device, Triton, dtypes, heads, and powers of two that bound the sizes."""
+    batch, length = inputs[0].shape[:2]
+    sequences = batch if cu is None else cu.numel() - 1
+    kinds = "+".join(sorted({str(_real(x).dtype)[6:] for x in inputs}))
+    shape = f"sequences<={_bound(sequences)} tokens<={_bound(max(length, BLOCK))}"
+    where = f"{_device_name(inputs[0].device)}, triton {triton.__version__}"
+    return f"{table} {kinds} heads={heads} {shape}{' packed' if cu is not None else ''} on {where}"
+
+
+def _bound(count):
+    return 1 << max(count - 1, 0).bit_length()
+
+
+_names = {}  # a device's name
+
+
+def _device_name(device):
+    if device not in _names:
+        _names[device] = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return _names[device]
+
+
+def plan_by_rule(table, inputs, cu, heads):
+    """One fused kernel where sequences and heads alone keep the device busy, else the split plan."""
+    plans = _PLANS[table]
     if "split" not in plans or (table == "FORWARD" and _instances(inputs, cu, heads) >= _processors(inputs[0].device)):
         return "fused"
     return "split"
@@ -317,7 +373,7 @@ def run(inputs, params, state=None, *, heads=HEADS, cu_seqlens=None):
     state = [given[row[0]] for row in STATES]
     plan = choose_plan("FORWARD", inputs, cu_seqlens, heads)
     learning = torch.is_grad_enabled() and any(x.requires_grad for x in (*inputs, *params, *state))
-    keep = learning and len(FORWARD[plan]) > 1
+    keep = learning and len(_kernels("FORWARD", plan)) > 1
     found = _run_op(inputs, params, state, cu_seqlens, heads, plan, keep)
     outputs = {row[0]: x for row, x in zip(OUTPUTS, found)}
     return outputs, {row[0]: x for row, x in zip(STATES, found[len(OUTPUTS) :])}
@@ -348,7 +404,7 @@ def step(inputs, params, state, *, heads=HEADS):
     learning = torch.is_grad_enabled() and any(x.requires_grad for x in (*inputs, *params, *state))
     if learning:  # the step kernel has no backward; a chunk of one token has
         plan = choose_plan("FORWARD", inputs, None, heads)
-        found = _run_op(inputs, params, state, None, heads, plan, len(FORWARD[plan]) > 1)
+        found = _run_op(inputs, params, state, None, heads, plan, len(_kernels("FORWARD", plan)) > 1)
     else:
         found = _step_op(inputs, params, state, heads)
     outputs = {row[0]: x.squeeze(1) for row, x in zip(OUTPUTS, found)}

@@ -40,7 +40,7 @@ def triton_source(spec: Spec, plan: TritonPlan, sizes: Mapping[str, int], heads:
             "OUTPUTS": [known[o.name] for o in spec.outputs],
         },
         "kernels": kernels,
-        "settings": {x.task.name: _launch(x.settings) for x in plan.launches},
+        "settings": {x.task.name: launch_options(x.settings) for x in plan.launches},
         "form": plan.form,
         "block": plan.chunk,
         "parallel": plan.parallel,
@@ -61,7 +61,7 @@ def triton_source(spec: Spec, plan: TritonPlan, sizes: Mapping[str, int], heads:
     return text.replace(_UNNAMED, operator_name(spec.name, text))
 
 
-def _launch(settings: Settings) -> dict[str, int]:
+def launch_options(settings: Settings) -> dict[str, int]:
     """The keyword arguments of a launch."""
     blocks = {f"B_{a}": n for a, n in settings.blocks}
     levels = settings.chunk.bit_length() - 1
@@ -80,4 +80,4 @@ def _helper(name: str) -> str:
     return (templates() / "triton" / "support" / f"{name}.py").read_text().rstrip()
 
 
-__all__ = ["printed", "triton_source"]
+__all__ = ["launch_options", "printed", "triton_source"]
