@@ -147,6 +147,24 @@ def check(
     raise typer.Exit(0 if held else 1)
 
 
+@app.command()
+def tune(
+    file: File,
+    settings: Settings = [],  # noqa: B006 - typer copies it
+    heads: Heads = 16,
+    groups: Groups = 1,
+    dtype: Annotated[str, typer.Option(help="Of the inputs: bfloat16, float16 or float32.")] = "bfloat16",
+    batch: Annotated[int, typer.Option(min=1, help="Sequences.")] = 8,
+    length: Annotated[int, typer.Option(min=1, help="Tokens in a sequence.")] = 4096,
+    json: Annotated[Path | None, typer.Option(metavar="PATH", help="Write the results there, to be shipped.")] = None,
+) -> None:
+    """Measure a spec's kernels on this machine's GPU, forward and backward, and keep the fastest that are right."""
+    from .pipeline import load
+    from .tools.tune import tune_spec
+
+    print(tune_spec(load(file), parse_settings(settings), heads, groups, dtype, batch, length, json))
+
+
 class TrainTask(StrEnum):
     """What `train` trains on."""
 

@@ -52,7 +52,18 @@ TRITON_INTERPRET = Variable(
     "Triton's own. 1: its kernels run in Python on the CPU's tensors, slowly",
 )
 
-VARIABLES = (CACHE_DIR, DEBUG, QUIET, TRITON_INTERPRET)
+TUNE = Variable(
+    "RECURRENCE_TUNE",
+    "1",
+    "1: kernels are measured once for each kind and size of call on a GPU, the fastest are kept; 0: the plan's rule",
+)
+TUNED = Variable(
+    "RECURRENCE_TUNED",
+    "none",
+    "JSON files with tuning results, written by `recurrence tune`; several are separated as in `PATH`",
+)
+
+VARIABLES = (CACHE_DIR, DEBUG, QUIET, TRITON_INTERPRET, TUNE, TUNED)
 
 
 def cache_dir() -> Path:

@@ -21,6 +21,7 @@ from .conversion import Conversion, on_parts
 from .kernels import build, zero_state
 from .packed import checked_ends, packing, run_packed
 from .tensors import Checker
+from .tuning import adopt, ready
 
 Tensors = dict[str, Tensor]
 
@@ -54,7 +55,8 @@ class Mixer(nn.Module):
     def kernels_of(self, backend: str) -> ModuleType:
         """The module that a back end, torch or triton, emitted."""
         if backend not in self._kernels:
-            self._kernels[backend] = build(self.recurrence, replace(self.choices, backend=backend))
+            module = build(self.recurrence, replace(self.choices, backend=backend))
+            self._kernels[backend] = adopt(module) if backend == "triton" else module
         return self._kernels[backend]
 
     def backend(self, like: Tensor) -> str:
@@ -113,8 +115,9 @@ class Mixer(nn.Module):
         if cu_seqlens is not None and self.backend(first) == "triton":
             ends = checked_ends(cu_seqlens, batch, length)
             state = self._state(initial_state, ends.numel() - 1, first)
-            outputs, final = self.kernels_of("triton").run(inputs, self._params(), state, cu_seqlens=ends)
-            return self._answer(outputs, final, return_state)
+            if self._prepared(inputs, state, ends):
+                outputs, final = self.kernels_of("triton").run(inputs, self._params(), state, cu_seqlens=ends)
+                return self._answer(outputs, final, return_state)
         packed = packing(cu_seqlens, batch, length) if cu_seqlens is not None else None
         count = batch if packed is None else len(packed.lengths)
         state = self._state(initial_state, count, first)
@@ -164,7 +167,24 @@ class Mixer(nn.Module):
             return token_loop(
                 self.spec, inputs, self._params(), state, heads=c.heads, groups=c.groups, sizes=c.sizes, consts=c.consts
             )
+        if backend == "triton" and not self._prepared(inputs, state, None):
+            backend = "torch"
         return self.kernels_of(backend).run(inputs, self._params(), state)
+
+    def _prepared(self, inputs: Tensors, state: Tensors, cu_seqlens: Tensor | None) -> bool:
+        """Have the kernels for such a call been chosen? Where none gives the right result, "auto" turns to torch."""
+        if torch.compiler.is_compiling():
+            return True
+        try:
+            ready(self, inputs, state, cu_seqlens)
+        except CallError as error:
+            if error.code != "R0411" or not self.choices.fallback:
+                raise
+            why = f"back end torch from here on: {error}"
+            self.choices = replace(self.choices, backend="torch", fallback=False, why=why)
+            announce(self.spec, self.choices)
+            return False
+        return True
 
     def _answer(self, outputs: Tensors, final: Tensors, return_state: bool) -> Any:
         answer = outputs if len(outputs) > 1 else next(iter(outputs.values()))

@@ -154,6 +154,7 @@ def _run_op(
     keep: bool,
 ) -> List[Tensor]:
     """Outputs, final states and, if asked for, the states before each chunk."""
+    plan = _settled("FORWARD", plan, inputs, cu, heads, keep)
     call, kernels = _Call(inputs, params, state, cu, heads, plan), _kernels("FORWARD", plan)
     outputs, finals = _outputs(inputs, heads), _finals([_per_head(s, heads) for s in state])
     needed = keep or len(kernels) > 1
@@ -190,6 +191,7 @@ def _gradient_op(
     plan: str,
 ) -> List[Tensor]:
     """Gradients of inputs, params and initial states."""
+    plan = _settled("BACKWARD", plan, inputs, cu, heads)
     call, kernels = _Call(inputs, params, state, cu, heads, plan), _kernels("BACKWARD", plan)
     for x, row in zip(incoming, OUTPUTS):
         call.args[f"grad_{row[0]}"] = _real(x.contiguous())
@@ -298,14 +300,23 @@ TUNED = {}  # a call's `tuning_key`: the plan that was measured to be the fastes
 
 
 def choose_plan(table, inputs, cu, heads):
-    """The plan for a call: the one found by measuring, where there is one and no trace is being made; else by rule."""
+    """The plan for a call: the one found by measuring, where there is one, else by rule."""
     if table in PREFERRED:
         return PREFERRED[table]
-    if TUNED and not torch.compiler.is_compiling():
-        found = TUNED.get(tuning_key(table, inputs, cu, heads))
-        if found:
-            return found
-    return plan_by_rule(table, inputs, cu, heads)
+    if torch.compiler.is_compiling():
+        return plan_by_rule(table, inputs, cu, heads) + _TRACED
+    return TUNED.get(tuning_key(table, inputs, cu, heads)) or plan_by_rule(table, inputs, cu, heads)
+
+
+_TRACED = " traced"  # behind the plan of a trace, which is run for many sizes
+
+
+def _settled(table, plan, inputs, cu, heads, keep=False):
+    """The plan itself; for a traced one the one measured for this call, where it gives what the trace expects."""
+    if not plan.endswith(_TRACED):
+        return plan
+    found = TUNED.get(tuning_key(table, inputs, cu, heads))
+    return found if found and (not keep or len(_kernels(table, found)) > 1) else plan.removesuffix(_TRACED)
 
 
 def tuning_key(table, inputs, cu, heads):

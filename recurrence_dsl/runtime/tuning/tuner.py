@@ -1,0 +1,154 @@
+"""Tunes a mixer's kernels when they are first called with tensors of some kind and size."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from ...diagnostics import CallError
+from ...options import QUIET, TUNE
+from ...testing.measure import identical
+from . import store
+from .alternatives import alternatives
+from .clock import Clock, seconds
+from .proof import Call, Proof, small_case
+from .search import Bench, Search
+
+if TYPE_CHECKING:
+    from ..mixer import Mixer
+
+PASSES = ("FORWARD", "BACKWARD")
+_LOCK = threading.RLock()
+_failed: dict[tuple[str, str], str] = {}
+
+
+def _on_gpu(x: Tensor) -> bool:
+    return x.device.type == "cuda"
+
+
+@dataclass(slots=True)
+class Tuner:
+    """How things are measured, and where. `bench` and `clock` can be replaced by ones that need no device."""
+
+    clock: Clock = seconds
+    wanted: Callable[[Tensor], bool] = _on_gpu
+    bench: Callable[[Mixer, ModuleType, Call, str, Clock], Bench] = field(default=lambda *given: CallBench(*given))
+    say: Callable[[str], None] = field(default=lambda line: print(line, file=sys.stderr))
+
+
+TUNER = Tuner()
+
+
+class CallBench:
+    """Proves choices on a small problem and times them on a call's own tensors."""
+
+    def __init__(self, mixer: Mixer, module: ModuleType, call: Call, table: str, clock: Clock) -> None:
+        self.module, self.call, self.table, self.clock = module, call, table, clock
+        kinds = {x.dtype for x in call.inputs}
+        low = next((k for k in (torch.bfloat16, torch.float16) if k in kinds), torch.float32)
+        case = small_case(mixer.spec, mixer.choices, module.BLOCK, low, call.cu is not None)
+        self.proof = Proof(mixer.spec, case, module, mixer.kernels_of("torch"), call)
+        self.incoming = call.incoming(module) if table == "BACKWARD" else []
+
+    def fault(self, choice: str) -> str:
+        return self.proof.fault(self.table, choice) or self._restless(choice)
+
+    def _restless(self, choice: str) -> str:
+        """A race may show at the call's own size alone."""
+        first, second = (dict(enumerate(self._run(choice))) for _ in range(2))
+        moved = identical({str(i): x for i, x in first.items()}, {str(i): x for i, x in second.items()})
+        return "two runs of the call differ" if moved.units > 0 else ""
+
+    def seconds(self, choice: str) -> float:
+        return self.clock(lambda: self._run(choice), self.call.inputs[0].device)
+
+    def _run(self, choice: str) -> list[Tensor]:
+        if self.table == "FORWARD":
+            return self.call.forward(self.module, choice)
+        return self.call.backward(self.module, choice, self.incoming)
+
+
+def adopt(module: ModuleType) -> ModuleType:
+    """Gives a freshly loaded module the choices that are known for it: shipped, or measured here before."""
+    for key, choice in store.known(module.NAME).items():
+        if _fits(module, key, choice):
+            module.TUNED[key] = choice
+    return module
+
+
+def _fits(module: ModuleType, key: str, choice: str) -> bool:
+    """Does the choice name a plan, kernels and settings that the module has?"""
+    table = key.partition(" ")[0]
+    plan, *changes = choice.split() or [""]
+    parts = [(*c.partition("=")[0].partition(".")[::2], c.partition("=")[2]) for c in changes]
+    known = all(s in module.SETTINGS.get(kernel, {}) and v.isdigit() for kernel, s, v in parts)
+    return table in PASSES and plan in getattr(module, table) and known
+
+
+def ready(mixer: Mixer, inputs: Mapping[str, Tensor], state: Mapping[str, Tensor], cu: Tensor | None) -> None:
+    """Sees to it that a call's kernels have been chosen. Raises CallError where none of them gives the right result.
+
+    Nothing is measured while a trace is made or a CUDA graph captured, nor where `RECURRENCE_TUNE=0`.
+    """
+    module = mixer.kernels_of("triton")
+    tensors = [inputs[row[0]] for row in module.INPUTS]
+    if not TUNER.wanted(tensors[0]) or _watched(tensors):
+        return
+    params = dict(mixer.named_parameters())
+    carried = [state[row[0]] for row in module.STATES]
+    call = Call(tensors, [params[row[0]] for row in module.PARAMS], carried, cu, mixer.choices.heads)
+    for table in PASSES if _learning(call) else PASSES[:1]:
+        key = module.tuning_key(table, tensors, cu, call.heads)
+        if key not in module.TUNED:
+            with _LOCK, torch.no_grad():
+                if key not in module.TUNED:
+                    module.TUNED[key] = _decided(mixer, module, _detached(call), table, key)
+
+
+def _watched(tensors: Sequence[Tensor]) -> bool:
+    """Is someone recording what is run?"""
+    if torch.compiler.is_compiling() or any(type(x) not in (Tensor, nn.Parameter) for x in tensors):
+        return True
+    return _on_gpu(tensors[0]) and torch.cuda.is_current_stream_capturing()
+
+
+def _learning(call: Call) -> bool:
+    return torch.is_grad_enabled() and any(x.requires_grad for x in (*call.inputs, *call.params, *call.state))
+
+
+def _detached(call: Call) -> Call:
+    inputs, params, state = ([x.detach() for x in part] for part in (call.inputs, call.params, call.state))
+    return Call(inputs, params, state, call.cu, call.heads)
+
+
+def _decided(mixer: Mixer, module: ModuleType, call: Call, table: str, key: str) -> str:
+    """The fastest choice, remembered on disk; the plan by rule where tuning is off."""
+    if not TUNE.flag():
+        return module.plan_by_rule(table, call.inputs, call.cu, call.heads)
+    if (module.NAME, key) not in _failed:
+        _line(
+            mixer, f"measuring kernels for {key}; once, then kept in {store.folder()} (RECURRENCE_TUNE=0: not at all)"
+        )
+        found = Search(
+            getattr(module, table),
+            alternatives(mixer.recurrence, mixer.choices),
+            TUNER.bench(mixer, module, call, table, TUNER.clock),
+            lambda line: _line(mixer, line),
+        ).best()
+        if found is not None:
+            store.remember(module.NAME, key, found)
+            return found
+        _failed[module.NAME, key] = f"no kernel of `{mixer.spec.name}` gives the reference's result for {key}"
+    raise CallError("R0411", _failed[module.NAME, key], "use backend='torch', or another version of triton")
+
+
+def _line(mixer: Mixer, text: str) -> None:
+    if not QUIET.flag():
+        TUNER.say(f"recurrence_dsl: {mixer.spec.name}: {text}")
