@@ -34,7 +34,7 @@ def check_spec() -> CheckSpec:
     def run(spec: Spec | str | Path, **attack: Any) -> Report:
         checked = spec if isinstance(spec, Spec) else load(spec)
         options: dict[str, Any] = {"examples": 5, **attack}
-        report = check(checked, Attack(**options), path=str(checked.source.name))
+        report = check(checked, Attack(**options))
         if not report.passed:
             pytest.fail(_failures(report), pytrace=False)
         return report
@@ -46,7 +46,8 @@ def _failures(report: Report) -> str:
     """Every failure with its case and how to see it again."""
     parts = [
         f"{finding.name}: {finding.where}, {finding.units:.3g} times the tolerance\n"
-        f"{replay_snippet(report.path, finding)}\n{replay_command(report.path, finding)}"
+        f"{replay_snippet(report.path, finding, report.text)}"
+        + ("" if report.text else f"\n\n{replay_command(report.path, finding)}")
         for finding in report.failures
     ]
     return f"{report.spec}: {len(parts)} properties do not hold\n\n" + "\n\n".join(parts)

@@ -1,61 +1,20 @@
-"""Random well-formed specs: axes, gates, rank-one terms, writes, reads, several states, output maps."""
+"""Random well-formed specs: any axes and gates, rank-one terms on any axis, several writes, reads and states."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
 
 from ..check import load_text
 from ..check.spec import Spec
+from .random_decays import decay
+from .random_draft import AXES, Axes, Draft, beta, raw, scalar, unit, vector
+from .random_reads import output, read
 
-DECAYS = (
-    "exp({g})",
-    "sigmoid({r})",
-    "sigmoid({r}) ** (1/8)",
-    "exp(-exp({r}))",
-    "exp(-softplus({r}))",
-    "0.2 + 0.8 * sigmoid({r})",
-    "exp({g}) * sigmoid({r})",
-    "1 - 2 ** (-3 - head)",
-    "0.9",
-)
-"""A decay's formula; `{g}` is an input that is never positive, `{r}` one without a range."""
-
-MAPS = (
-    "{x}",
-    "silu({x})",
-    "elu({x}) + 1",
-    "relu({x})",
-    "square({x})",
-    "tanh({x})",
-    "softplus({x})",
-    "{x}[t-1]",
-    "-{x}",
-)
-"""Feature maps of what is written and read."""
-
-ENDS = ("{o}", "{o} * K ** -0.5", "tanh({o})", "{o} * sigmoid({s})", "{o} + {p} * {v}", "rmsnorm[V]({o})")
-"""What an output makes of a read; `{s}` is a scalar input, `{p}` a param, `{v}` the value input."""
-
-
-@dataclass(slots=True)
-class _Text:
-    """Lines of a spec in the making; declarations are added when something first asks for a name."""
-
-    declarations: dict[str, str] = field(default_factory=dict)
-    lines: list[str] = field(default_factory=list)
-
-    def input(self, name: str, axes: str, rest: str = "") -> str:
-        self.declarations.setdefault(name, f"input {name} : [{axes}]{rest}")
-        return name
-
-    def param(self, name: str, axes: str, init: str) -> str:
-        self.declarations.setdefault(name, f"param {name} : [{axes}] = {init}")
-        return name
-
-    def text(self, dims: str) -> str:
-        return "\n".join(("mixer random", f"dim {dims}", *self.declarations.values(), *self.lines)) + "\n"
+UPDATES = (
+    "write", "write", "write", "two writes", "delta", "gated delta", "rank one", "two erasures", "coarse write",
+    "one function", "past", "feedback", "momentum", "coupled", "turning",
+)  # fmt: skip
+"""Kinds of updates; what they mean stands at `_update`."""
 
 
 @st.composite
@@ -66,117 +25,89 @@ def specs(draw: st.DrawFn) -> Spec:
 
 @st.composite
 def spec_texts(draw: st.DrawFn) -> str:
-    """The text of a random well-formed spec: one to three states, each matrix or vector, one or two outputs."""
-    text = _Text()
-    count = draw(st.sampled_from((1, 1, 2, 3)))
-    reads = list[str]()
-    for n in range(count):
-        reads.append(_state(draw, text, f"S{n}", reads))
-    for n, read in enumerate(reads):
-        _output(draw, text, f"o{n}", read)
-    return text.text("K, V")
+    """The text of a random well-formed spec: one to three states over none to three axes, one to three outputs."""
+    draft = Draft(draw(st.sampled_from(AXES)))
+    for n in range(draw(st.sampled_from((1, 1, 2, 3)))):
+        _state(draw, draft, f"S{n}")
+    for n in range(draw(st.sampled_from((1, 1, 2, 3)))):
+        output(draw, draft, f"o{n}")
+    return draft.text()
 
 
-def _state(draw: st.DrawFn, text: _Text, name: str, earlier: list[str]) -> str:
-    """Adds a state and returns an expression over [V] that reads it; it may be fed by what reads an earlier one."""
-    if draw(st.booleans()) or draw(st.booleans()):
-        return _matrix(draw, text, name, _value(draw, text, name, earlier))
-    decay = _decay(draw, text, name, ("V", ""))
-    value = _mapped(draw, _value(draw, text, name, earlier))
-    text.lines.append(f"state {name} : [V] = {decay} * {name}[t-1] + {_weighted(draw, text, value)}")
-    return draw(st.sampled_from((name, f"{name}[t-1]")))
+def _state(draw: st.DrawFn, draft: Draft, name: str) -> None:
+    """Adds a state and a let that reads it."""
+    kind = draw(st.sampled_from(UPDATES))
+    many = range(len(draft.axes), 0 if kind in ("delta", "gated delta", "rank one", "two erasures") else -1, -1)
+    axes = tuple(draw(st.permutations(draft.axes))[: draw(st.sampled_from(tuple(many)))])
+    turning = kind == "turning"
+    w = decay(draw, draft, name, axes, turning)
+    update = _update(draw, draft, kind, name, axes, f"{w} * {name}[t-1]")
+    draft.define(f"state {name} : {'complex ' if turning else ''}[{', '.join(axes)}] = {update}")
+    read(draw, draft, name, axes, turning)
 
 
-def _matrix(draw: st.DrawFn, text: _Text, name: str, value: str) -> str:
-    decay = _decay(draw, text, name, ("", "K", "V", "K, V"))
-    grouped = draw(st.sampled_from(("", " per group")))
-    key, query = text.input("k", "K", grouped), text.input("q", "K")
-    before = f"{decay} * {name}[t-1]"
-    write = f"{_mapped(draw, key)} * {_mapped(draw, value)}"
-    match draw(st.sampled_from(("plain", "plain", "delta", "gated delta", "rank one", "right", "two writes"))):
-        case "delta":
-            update = f"{before} + {_beta(text)} * kn * ({value} - sum[K](kn * {name}[t-1]))"
-            _let(text, "kn", f"l2norm[K]({key})")
-        case "gated delta":
-            text.lines.append(f"let P{name} = {before}")
-            update = f"P{name} + {_beta(text)} * kn * ({value} - sum[K](kn * P{name}))"
-            _let(text, "kn", f"l2norm[K]({key})")
-        case "rank one":
-            a, b = text.input("a", "K"), text.input("b", "K")
-            update = f"{before} + {a} * sum[K]({b} * {name}[t-1]) + {write}"
-        case "right":
-            a, b = text.input("c", "V"), text.input("d", "V")
-            update = f"{before} - 0.3 * {a} * sum[V]({b} * {name}[t-1]) + {write}"
+def _update(draw: st.DrawFn, draft: Draft, kind: str, name: str, axes: Axes, kept: str) -> str:
+    """The right side of a state's update; `kept` is what its decay leaves of it."""
+    match kind:
         case "two writes":
-            update = f"{before} + {write} + {text.input('k2', 'K')} * {value}"
+            return f"{kept} + {_write(draw, draft, axes)} - {_write(draw, draft, axes)}"
+        case "delta":
+            return f"{kept} + {_erasure(draw, draft, axes, f'{name}[t-1]')}"
+        case "gated delta":
+            draft.define(f"let P{name} = {kept}")
+            return f"P{name} + {_erasure(draw, draft, axes, f'P{name}')}"
+        case "rank one":
+            return f"{kept} + {_rank_one(draw, draft, axes, name)} + {_write(draw, draft, axes)}"
+        case "two erasures":
+            halves = (f"0.5 * ({_erasure(draw, draft, axes, f'{name}[t-1]')})" for _ in range(2))
+            return f"{kept} + {' + '.join(halves)}"
+        case "coarse write":
+            return f"{kept} + {_write(draw, draft, axes[: len(axes) // 2])}"
+        case "one function":
+            return f"{kept} + tanh({_write(draw, draft, axes)})"
+        case "past":
+            draft.define(f"let m{name} = {_write(draw, draft, axes)}")
+            return f"{kept} + m{name}[t-1]"
+        case "feedback" | "momentum" | "coupled":
+            return f"0.5 * ({kept}) + {_through_time(draw, draft, kind, name, axes)}"
+        case "turning":
+            turn = draft.input("c_" + "_".join(axes), axes, kind="complex ")
+            return f"{kept} + {draw(st.sampled_from((turn, f'1i * {_write(draw, draft, axes)}')))}"
         case _:
-            update = f"{before} + {_weighted(draw, text, write)}"
-    text.lines.append(f"state {name} : [K, V] = {update}")
-    return _read(draw, text, name, query, key, value)
+            return f"{kept} + {_write(draw, draft, axes)}"
 
 
-def _value(draw: st.DrawFn, text: _Text, name: str, earlier: list[str]) -> str:
-    """What a state is written with: an input, or a let that reads an earlier state."""
-    if earlier and draw(st.sampled_from((False, False, True))):
-        _let(text, f"f{name}", earlier[-1])
-        return f"f{name}"
-    return text.input("v", "V")
+def _write(draw: st.DrawFn, draft: Draft, axes: Axes) -> str:
+    """A product of a vector over each axis, with or without a weight; sometimes one input over all axes."""
+    if len(axes) > 1 and draw(st.sampled_from((False, False, False, False, True))):
+        return raw(draw, draft, axes)
+    factors = [vector(draw, draft, axis) for axis in axes]
+    if not factors or draw(st.booleans()):
+        factors.append(scalar(draw, draft))
+    return " * ".join(factors)
 
 
-def _read(draw: st.DrawFn, text: _Text, name: str, query: str, key: str, value: str) -> str:
-    left = _mapped(draw, query)
-    match draw(st.sampled_from(("now", "now", "before", "bonus"))):
-        case "before":
-            return f"sum[K]({left} * {name}[t-1])"
-        case "bonus":
-            bonus = text.param("u", "K", "normal(0, 0.5)")
-            return f"sum[K]({left} * ({name}[t-1] + {bonus} * {key} * {value}))"
-        case _:
-            return f"sum[K]({left} * {name})"
+def _erasure(draw: st.DrawFn, draft: Draft, axes: Axes, held: str) -> str:
+    """A delta rule along one axis: what is read there is replaced by a value."""
+    along = draw(st.sampled_from(axes))
+    key, value = unit(draw, draft, along), _write(draw, draft, tuple(axis for axis in axes if axis != along))
+    return f"{beta(draw, draft)} * {key} * ({value} - sum[{along}]({key} * {held}))"
 
 
-def _output(draw: st.DrawFn, text: _Text, name: str, read: str) -> None:
-    end = draw(st.sampled_from(ENDS))
-    names = {"o": read if read.startswith(("S", "sum")) else f"({read})"}
-    if "{s}" in end:
-        names["s"] = text.input("s", "")
-    if "{p}" in end:
-        names |= {"p": text.param("D", "V", "1"), "v": text.input("v", "V")}
-    text.lines.append(f"output {name} = {end.format(**names)}")
+def _rank_one(draw: st.DrawFn, draft: Draft, axes: Axes, name: str) -> str:
+    """A free rank-one term along one axis: inputs of their own, which the generator of inputs keeps calm."""
+    along = draw(st.sampled_from(axes))
+    a, b = (draft.input(f"{letter}_{along}", (along,)) for letter in "ab")
+    return f"{draw(st.sampled_from(('', '-0.3 * ')))}{a} * sum[{along}]({b} * {name}[t-1])"
 
 
-def _decay(draw: st.DrawFn, text: _Text, name: str, shapes: tuple[str, ...]) -> str:
-    """A decay by name, or nothing that decays (`1`)."""
-    if draw(st.sampled_from((False, False, False, True))):
-        return "1"
-    axes = draw(st.sampled_from(shapes))
-    suffix = axes.replace(", ", "")
-    formula = draw(st.sampled_from(DECAYS))
-    names = {}
-    if "{g}" in formula:
-        names["g"] = text.input(f"g{suffix}", axes, " in (-inf, 0]")
-    if "{r}" in formula:
-        names["r"] = text.input(f"r{suffix}", axes)
-    text.lines.append(f"decay w{name} = {formula.format(**names)}")
-    return f"w{name}"
-
-
-def _weighted(draw: st.DrawFn, text: _Text, write: str) -> str:
-    if draw(st.booleans()):
-        return write
-    return f"{text.input('s', '')} * {write}"
-
-
-def _mapped(draw: st.DrawFn, name: str) -> str:
-    chosen = draw(st.sampled_from(MAPS)).format(x=name)
-    return f"({chosen})" if not chosen.startswith(name) else chosen
-
-
-def _beta(text: _Text) -> str:
-    return text.input("beta", "", " in [0, 1]")
-
-
-def _let(text: _Text, name: str, value: str) -> None:
-    line = f"let {name} = {value}"
-    if line not in text.lines:
-        text.lines.append(line)
+def _through_time(draw: st.DrawFn, draft: Draft, kind: str, name: str, axes: Axes) -> str:
+    """Updates that depend on more than their own state: on a read of it, on a state of its own, on one another."""
+    write, other = _write(draw, draft, axes), f"M{name}"
+    if kind == "feedback" and axes:
+        axis = axes[0]
+        draft.define(f"let b{name} = 0.2 * mean[{axis}]({name})")
+        return f"{write} - b{name}[t-1]"
+    back = f"0.2 * {name}[t-1]" if kind == "coupled" else "0"
+    draft.define(f"state {other} : [{', '.join(axes)}] = 0.5 * {other}[t-1] - {back} + {write}")
+    return f"0.4 * {other}{draw(st.sampled_from(('', '[t-1]')))}"

@@ -83,6 +83,14 @@ def slopes_slack(spec: Spec, case: Case) -> dict[str, float]:
     return _slack(exact, moved, noisy, case)
 
 
+def rounding_slack(spec: Spec, drawn: Drawn, case: Case) -> dict[str, float]:
+    """What rounded arithmetic alone makes of each result, where the inputs are given."""
+    exact = results(spec, drawn, case)
+    outputs, state = token_loop(spec, *_in_double(drawn), **_sizes(case), arrays=_noisy(case))
+    noisy = {f"output:{n}": t for n, t in outputs.items()} | {f"state:{n}": t for n, t in state.items()}
+    return {name: PLAIN * _change(noisy[name], still) for name, still in exact.items()}
+
+
 def _slack(
     exact: Mapping[str, Tensor], moved: Mapping[str, Tensor], noisy: Mapping[str, Tensor], case: Case
 ) -> dict[str, float]:
@@ -145,8 +153,13 @@ def _flow(value: Tensor, slope: Tensor) -> float:
     return float(product.max()) if product.numel() else 0.0
 
 
+def slopes_of(spec: Spec, drawn: Drawn, case: Case, weights: Mapping[str, Tensor], **options: Any) -> dict[str, Tensor]:
+    """The gradients of any tensors of a case's shapes under the given cotangents."""
+    return gradients(spec, drawn.inputs, drawn.params, drawn.state, weights, **_sizes(case), **options)
+
+
 def _slopes(spec: Spec, drawn: Drawn, case: Case, **options: Any) -> dict[str, Tensor]:
-    return gradients(spec, drawn.inputs, drawn.params, drawn.state, weights(spec, case), **_sizes(case), **options)
+    return slopes_of(spec, drawn, case, weights(spec, case), **options)
 
 
 def _sizes(case: Case) -> dict[str, Any]:

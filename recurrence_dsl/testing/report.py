@@ -35,7 +35,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A whole attack on one spec; `path` is what the caller called it."""
+    """A whole attack on one spec; `path` is what the caller called it, `text` the spec where it has no path."""
 
     spec: str
     path: str
@@ -43,6 +43,8 @@ class Report:
     seed: int
     examples: int
     seconds: float
+    backend: str = "torch"
+    text: str = ""
 
     @property
     def passed(self) -> bool:
@@ -57,16 +59,16 @@ class Report:
         return json.dumps(_plain(asdict(self)) | {"passed": self.passed}, indent=2)
 
 
-def replay_snippet(path: str, finding: Finding) -> str:
-    """Python that runs a failing case again."""
+def replay_snippet(path: str, finding: Finding, text: str = "") -> str:
+    """Python that raises a failing case's AssertionError again. A spec that has no path is loaded from its text."""
     return "\n".join(
         (
             "import recurrence_dsl as rd",
-            "from recurrence_dsl.testing import Case, Gates, property_named",
+            "from recurrence_dsl.testing import Case, Gates, assert_holds, property_named",
             "",
-            f"spec = rd.load({path!r})",
+            f"spec = rd.load({text or path!r})",
             f"case = {case_source(finding.case)}",
-            f"print(property_named({finding.name!r})(spec, case))",
+            f"assert_holds(property_named({finding.name!r}), spec, case)",
         )
     )
 
@@ -87,8 +89,9 @@ def case_source(case: Case) -> str:
 
 
 def case_text(case: Case) -> str:
-    """The case as one line of JSON."""
-    return json.dumps(_plain(asdict(case)))
+    """The case as one line of JSON, without what has its default."""
+    plain = asdict(Case())
+    return json.dumps({name: _plain(value) for name, value in asdict(case).items() if value != plain[name]})
 
 
 def case_from_text(text: str) -> Case:
@@ -96,7 +99,7 @@ def case_from_text(text: str) -> Case:
     try:
         fields = json.loads(text)
         gates = Gates[fields.pop("gates", "TYPICAL")]
-        pairs = {name: tuple((k, v) for k, v in fields.pop(name, ())) for name in ("sizes", "consts")}
+        pairs = {name: tuple((str(k), v) for k, v in fields.pop(name, ())) for name in ("sizes", "consts")}
         return Case(gates=gates, **pairs, **fields)
     except (KeyError, TypeError, AttributeError) as fault:
         raise ValueError(f"not a case: {fault}") from fault

@@ -12,6 +12,7 @@ from torch import Tensor
 from ..check.spec import Spec
 from ..pipeline import lifted
 from ..runtime.compile import compile as compile_spec
+from .backends import device_for
 from .case import Case
 from .random_inputs import Drawn
 
@@ -27,7 +28,9 @@ def build(spec: Spec, case: Case, params: Mapping[str, Tensor], form: str = "aut
     Compiled mixers are kept: the same sizes give the same module, with the params of the last call. After a change to
     the compiler itself, `forget` them.
     """
-    chunked = form != "recurrent" and is_chunked(spec)
+    if form == "auto":  # said outright: nobody needs to be told what was chosen
+        form = "chunk" if is_chunked(spec) else "recurrent"
+    chunked = form == "chunk"
     sizes = Case(
         heads=case.heads,
         groups=case.groups,
@@ -64,6 +67,7 @@ def _compiled(spec: Spec, sizes: Case, form: str) -> Mixer:
         chunk_size=sizes.chunk_size,
         **numbers,
     )
+    mixer = mixer.to(device_for(sizes.backend))
     return mixer.double() if sizes.dtype == "float64" else mixer
 
 
@@ -81,9 +85,29 @@ def forms(spec: Spec, case: Case, params: Mapping[str, Tensor]) -> dict[str, Mix
 def run(
     mixer: Mixer, inputs: Mapping[str, Tensor], state: Mapping[str, Tensor] | None, **options: Any
 ) -> dict[str, Tensor]:
-    """`output:NAME` and `state:NAME`."""
-    outputs, final = mixer(**inputs, initial_state=state, return_state=True, **options)
-    return named(mixer.spec, outputs, final)
+    """`output:NAME` and `state:NAME`, on the device of the inputs, wherever the mixer runs."""
+    device = device_for(mixer.choices.backend)
+    moved = {name: tensor.to(device) for name, tensor in inputs.items()}
+    before = None if state is None else {name: tensor.to(device) for name, tensor in state.items()}
+    outputs, final = mixer(**moved, initial_state=before, return_state=True, **options)
+    home = next(iter(inputs.values())).device
+    return {name: tensor.to(home) for name, tensor in named(mixer.spec, outputs, final).items()}
+
+
+def step(
+    mixer: Mixer, inputs: Mapping[str, Tensor], state: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """One token: `output:NAME`, and the state after it by name, on the device of the inputs."""
+    device, home = device_for(mixer.choices.backend), next(iter(inputs.values())).device
+    outputs, final = mixer.step(
+        {name: tensor.to(device) for name, tensor in state.items()},
+        **{name: tensor.to(device) for name, tensor in inputs.items()},
+    )
+    found = {name: tensor.to(home) for name, tensor in named(mixer.spec, outputs, final).items()}
+    return (
+        {name: tensor for name, tensor in found.items() if name.startswith("output:")},
+        {name: found[f"state:{name}"] for name in final},
+    )
 
 
 def named(spec: Spec, outputs: Any, final: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -94,9 +118,9 @@ def named(spec: Spec, outputs: Any, final: Mapping[str, Tensor]) -> dict[str, Te
 
 
 def gradients(
-    mixer: Mixer, drawn: Drawn, cotangents: Mapping[str, Tensor], *, keep_strides: bool = False
+    mixer: Mixer, drawn: Drawn, cotangents: Mapping[str, Tensor], *, keep_strides: bool = False, **options: Any
 ) -> dict[str, Tensor]:
-    """Gradients by the mixer's own backward, named as the reference names them."""
+    """Gradients by the mixer's own backward, named as the reference names them; `options` are the call's."""
     memory = torch.preserve_format if keep_strides else torch.contiguous_format
     inputs, state = (
         {n: t.detach().clone(memory_format=memory).requires_grad_() for n, t in group.items()}
@@ -105,7 +129,7 @@ def gradients(
     leaves = {f"input:{n}": t for n, t in inputs.items()}
     leaves |= {f"param:{n}": t for n, t in mixer.named_parameters()}
     leaves |= {f"state:{n}": t for n, t in state.items()}
-    return slopes(run(mixer, inputs, state), leaves, cotangents)
+    return slopes(run(mixer, inputs, state, **options), leaves, cotangents)
 
 
 def slopes(
@@ -118,7 +142,8 @@ def slopes(
     found = torch.autograd.grad(
         [result for result, _ in pairs],
         tuple(leaves.values()),
-        [weight.to(result.dtype) for result, weight in pairs],
+        [weight.to(result.device, result.dtype) for result, weight in pairs],
         materialize_grads=True,
     )
-    return dict(zip(leaves, found, strict=True))
+    home = pairs[0][0].device
+    return {name: slope.to(home) for name, slope in zip(leaves, found, strict=True)}

@@ -13,7 +13,8 @@ from rich.table import Table
 from ..check.spec import Spec
 from ..diagnostics import CallError
 from ..testing.attack import DEEP_SECONDS, Attack, check, replay, select
-from ..testing.case import DTYPES
+from ..testing.backends import dtypes_for, resolved
+from ..testing.case import Case
 from ..testing.finding import Finding, Property
 from ..testing.properties import PROPERTIES
 from ..testing.report import Report, Row, Verdict, case_from_text, replay_command, replay_snippet
@@ -24,13 +25,11 @@ _COLOURS = {Verdict.HOLDS: "green", Verdict.FAILS: "bold red", Verdict.SKIPPED: 
 def attack_from(
     backend: str, dtypes: Sequence[str], examples: int, seed: int, deep: bool, properties: Sequence[str]
 ) -> Attack:
-    """The attack that the command line's options ask for. Raises CallError for an unknown property or dtype."""
-    for dtype in dtypes:
-        _known("dtype", dtype, tuple(DTYPES))
+    """The attack that the command line's options ask for. Raises CallError for an unknown property."""
     return Attack(
         examples=examples,
         seed=seed,
-        dtypes=tuple(dtypes) or tuple(DTYPES),
+        dtypes=tuple(dtypes),
         backend=backend,
         seconds=DEEP_SECONDS if deep else None,
         properties=_properties(properties),
@@ -39,11 +38,13 @@ def attack_from(
 
 def run_check(spec: Spec, file: str, attack: Attack, json: Path | None = None) -> bool:
     """Attacks a spec's compiled mixer, prints the table and what failed, and says whether everything held."""
-    report = _with_progress(spec, file, attack)
-    console = Console()
+    if json is not None:
+        json.touch()  # a path that cannot be written is told before the attack, not after it
+    report = _with_progress(spec, file, attack.ready(spec))
+    console = Console(emoji=False)
     console.print(_table(report))
     for failure in report.failures:
-        console.print(_failure_text(report.path, failure), markup=False, highlight=False, soft_wrap=True)
+        console.print(_failure_text(report, failure), markup=False, highlight=False, soft_wrap=True)
     console.print(_summary(report))
     if json is not None:
         json.write_text(report.json() + "\n", encoding="utf-8")
@@ -55,23 +56,30 @@ def run_case(spec: Spec, properties: Sequence[str], case_text: str) -> bool:
     try:
         case = case_from_text(case_text)
     except ValueError as error:
-        raise CallError("R0907", f"--case: {error}", "paste the case as a failed check printed it") from None
-    findings = [replay(spec, prop, case) for prop in _properties(properties)]
+        raise CallError("R0909", f"--case: {error}", "paste the case as a failed check printed it") from None
+    _fits(spec, case)
+    findings = [replay(spec, prop, case) for prop in _properties(properties) if prop.applies(spec)]
     for finding in findings:
         verdict = "holds" if finding.holds else "fails"
         print(f"{finding.name}: {verdict}; {_error_text(finding.units, finding.absolute, finding.where)}")
     return all(finding.holds for finding in findings)
 
 
+def _fits(spec: Spec, case: Case) -> None:
+    """Raises CallError for a case of another spec, or one that cannot run here."""
+    dims, given = [dim.name for dim in spec.dims], [name for name, _ in case.sizes]
+    if sorted(dims) != sorted(given):
+        wanted, found = (", ".join(names) or "none" for names in (dims, given))
+        raise CallError("R0909", f"--case: sizes of {found}", f"`{spec.name}` has the axes {wanted}")
+    dtypes_for(resolved(case.backend), (case.dtype,))
+
+
 def _properties(names: Sequence[str]) -> tuple[Property, ...]:
+    known = tuple(p.name for p in PROPERTIES)
     for name in names:
-        _known("property", name, tuple(p.name for p in PROPERTIES))
+        if name not in known:
+            raise CallError("R0909", f"there is no property `{name}`", f"it is one of: {'; '.join(known)}")
     return select(names)
-
-
-def _known(what: str, name: str, known: tuple[str, ...]) -> None:
-    if name not in known:
-        raise CallError("R0907", f"there is no {what} `{name}`", f"it is one of: {', '.join(known)}")
 
 
 def _with_progress(spec: Spec, file: str, attack: Attack) -> Report:
@@ -80,9 +88,8 @@ def _with_progress(spec: Spec, file: str, attack: Attack) -> Report:
         task = bar.add_task("", total=len(attack.properties))
         names = [p.name for p in attack.properties]
 
-        def step(name: str, tried: int, planned: int) -> None:
-            done = names.index(name) + (0.0 if attack.seconds is not None else min(tried / planned, 1.0))
-            bar.update(task, description=f"{name}: case {tried}", completed=round(done, 2))
+        def step(name: str, tried: int, done: float) -> None:
+            bar.update(task, description=f"{name}: case {tried}", completed=names.index(name) + round(done, 2))
 
         return check(spec, attack, path=file, progress=step)
 
@@ -90,7 +97,7 @@ def _with_progress(spec: Spec, file: str, attack: Attack) -> Report:
 def _table(report: Report) -> Table:
     table = Table(box=None, pad_edge=False)
     for heading in ("property", "cases", "worst / tolerance", "worst", "verdict"):
-        table.add_column(heading, justify="left" if heading in ("property", "verdict") else "right")
+        table.add_column(heading, justify="left" if heading in ("property", "verdict") else "right", no_wrap=True)
     for row in report.rows:
         table.add_row(*_cells(row))
     return table
@@ -100,21 +107,22 @@ def _cells(row: Row) -> tuple[str, ...]:
     colour = _COLOURS[row.verdict]
     verdict = f"[{colour}]{row.verdict.value}[/{colour}]"
     if row.verdict is Verdict.SKIPPED:
-        return escape(row.says), "", "", "", verdict
-    return escape(row.says), str(row.cases), f"{row.units:.2g}", f"{row.absolute:.1e}", verdict
+        return escape(row.name), "", "", "", verdict
+    return escape(row.name), str(row.cases), f"{row.units:.2g}", f"{row.absolute:.1e}", verdict
 
 
-def _failure_text(path: str, failure: Finding) -> str:
+def _failure_text(report: Report, failure: Finding) -> str:
+    says = next(row.says for row in report.rows if row.name == failure.name)
+    error = _error_text(failure.units, failure.absolute, failure.where)
+    commands = ("or", "", replay_command(report.path, failure), "") if not report.text else ()
     return "\n".join(
         (
-            f"\n{failure.name} fails on {_error_text(failure.units, failure.absolute, failure.where)}",
+            f"\n{failure.name} fails: {says}.",
+            f"Minimal case: {error}.",
             "",
-            replay_snippet(path, failure),
+            replay_snippet(report.path, failure, report.text),
             "",
-            "or",
-            "",
-            replay_command(path, failure),
-            "",
+            *commands,
         )
     )
 
@@ -127,4 +135,5 @@ def _summary(report: Report) -> str:
     cases = sum(row.cases for row in report.rows)
     failed = len(report.failures)
     told = f"{failed} of {len(report.rows)} properties fail" if failed else "every property holds"
-    return f"{report.spec}: {told}; {cases:,} cases, seed {report.seed}, {report.seconds:.0f} s"
+    how = f"back end {report.backend}, seed {report.seed}, {report.seconds:.0f} s"
+    return f"{report.spec}: {told}; {cases:,} cases, {how}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
 from recurrence_dsl.check import load_text
-from recurrence_dsl.testing import Case, Gates, assert_equivalent, assert_holds
+from recurrence_dsl.testing import PROPERTIES, Case, Gates, assert_equivalent, assert_holds, case_for, strategies
 from recurrence_dsl.testing.properties import PACKED, STEP
 from recurrence_dsl.testing.random_specs import spec_texts
 
@@ -17,23 +18,41 @@ QUICK = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
+LONG = settings(QUICK, max_examples=300, derandomize=False, print_blob=False, phases=(Phase.generate, Phase.shrink))
 
 
 def case_of(text: str, **options: object) -> Case:
-    groups = 2 if "per group" in text else 1
-    sizes = (("K", 3), ("V", 2))
-    return Case(**({"batch": 2, "length": 11, "heads": 2, "groups": groups, "sizes": sizes, "chunk_size": 4} | options))
+    """A case with another size for every axis and a last chunk that is not full."""
+    spec = load_text(text)
+    sizes = {dim.name: 3 - n for n, dim in enumerate(spec.dims)}
+    groups = 2 if any(i.per_group for i in spec.inputs) else 1
+    plain = {"batch": 2, "length": 11, "heads": 2, "groups": groups, "sizes": sizes}
+    return case_for(spec, **(plain | options))
 
 
 @QUICK
 @given(spec_texts(), st.sampled_from((Gates.TYPICAL, Gates.MIXED)))
 def test_forms_agree(text: str, gates: Gates) -> None:
-    assert_equivalent(load_text(text), case_of(text, gates=gates))
+    note(text)
+    assert_equivalent(load_text(text), case_of(text, gates=gates, chunk_size=4))
 
 
 @QUICK
 @given(spec_texts())
 def test_steps_and_packing(text: str) -> None:
+    note(text)
     spec = load_text(text)
     for prop in (STEP, PACKED):
-        assert_holds(prop, spec, case_of(text, dtype="float32"))
+        assert_holds(prop, spec, case_of(text, dtype="float32", chunk_size=4))
+
+
+@pytest.mark.long
+@LONG
+@given(spec_texts(), st.sampled_from(PROPERTIES), st.data())
+def test_a_long_search(text: str, prop, data: st.DataObject) -> None:
+    """Any property on any case of any spec; `--hypothesis-seed=N` repeats a search."""
+    note(text)
+    spec = load_text(text)
+    case = data.draw(strategies.cases(spec))
+    if prop.applies(spec):
+        assert_holds(prop, spec, case)

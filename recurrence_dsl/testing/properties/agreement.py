@@ -55,22 +55,26 @@ def directional(spec: Spec, case: Case) -> Error:
     return compare(single, zero, case, floors=floor, dtype=torch.float32)
 
 
-def against_values(spec: Spec, case: Case, got: Mapping[str, Tensor]) -> Error:
-    """Results of a case's own tensors, measured against the interpreter's."""
+def against_values(
+    spec: Spec, case: Case, got: Mapping[str, Tensor], want: Mapping[str, Tensor] | None = None
+) -> Error:
+    """Results of a case's own tensors, measured against the interpreter's, or against `want` of such tensors."""
     return compare(
         got,
-        reference.values(spec, case),
+        reference.values(spec, case) if want is None else want,
         case,
         floors=reference.value_floors(spec, case),
         slack=lambda: reference.values_slack(spec, case),
     )
 
 
-def against_slopes(spec: Spec, case: Case, got: Mapping[str, Tensor]) -> Error:
-    """Gradients of a case's own tensors, measured against the token loop's."""
+def against_slopes(
+    spec: Spec, case: Case, got: Mapping[str, Tensor], want: Mapping[str, Tensor] | None = None
+) -> Error:
+    """Gradients of a case's own tensors, measured against the token loop's, or against `want` of such tensors."""
     return compare(
         got,
-        reference.slopes(spec, case),
+        reference.slopes(spec, case) if want is None else want,
         case,
         floors=reference.slope_floors(spec, case),
         slack=lambda: reference.slopes_slack(spec, case),
@@ -113,7 +117,9 @@ def _inner(left: Tensor, right: Tensor) -> Tensor:
 
 
 def _in_double(spec: Spec, case: Case) -> Case:
-    return replace(case, dtype="float64", gates=Gates.TYPICAL, length=min(case.length, 24))
+    """In the widest dtype that the back end has; the difference quotients are in float64 anyway."""
+    dtype = "float32" if case.backend == "triton" else "float64"
+    return replace(case, dtype=dtype, gates=Gates.TYPICAL, length=min(case.length, 24))
 
 
 def _extreme(spec: Spec, case: Case) -> Case:

@@ -13,8 +13,8 @@ from ...check.spec import Spec
 from .. import reference, subject
 from ..case import Case
 from ..finding import Property
-from ..measure import Error, compare, worst
-from ..random_inputs import draw_inputs
+from ..measure import Error, worst
+from ..random_inputs import cotangents, draw_inputs
 from .agreement import against_slopes, against_values
 
 CHUNK_SIZES = (1, 2, 7, 16, 64)
@@ -49,26 +49,36 @@ def split(spec: Spec, case: Case) -> Error:
 
 
 def packed(spec: Spec, case: Case) -> Error:
-    """Sequences of unequal length in one row, some of them empty, against each of them alone."""
-    drawn = draw_inputs(spec, replace(case, batch=1))
-    bounds = packing(case)
-    count = len(bounds) - 1
-    starts = draw_inputs(spec, replace(case, batch=count, length=0)).state
-    mixer = subject.build(spec, case, drawn.params)
-    together = subject.run(mixer, drawn.inputs, starts, cu_seqlens=torch.tensor(bounds))
-    alone = [
-        reference.results(
-            spec,
-            replace(drawn.tokens(a, b), state={n: t[i : i + 1] for n, t in starts.items()}),
-            replace(case, batch=1, length=b - a),
+    """Sequences of unequal length in one row, some of them empty, against each of them alone, gradients too."""
+    row, bounds = replace(case, batch=1), packing(case)
+    drawn = draw_inputs(spec, row)
+    starts = draw_inputs(spec, replace(case, batch=len(bounds) - 1, length=0)).state
+    mixer, ends = subject.build(spec, case, drawn.params), torch.tensor(bounds)
+    together = subject.run(mixer, drawn.inputs, starts, cu_seqlens=ends)
+    weights = cotangents(together, case.seed + 1)
+    slopes = subject.gradients(mixer, replace(drawn, state=starts), weights, cu_seqlens=ends)
+    values_alone, slopes_alone = list[dict[str, Tensor]](), list[dict[str, Tensor]]()
+    for i, (a, b) in enumerate(pairwise(bounds)):
+        part = replace(drawn.tokens(a, b), state={n: t[i : i + 1] for n, t in starts.items()})
+        its = {n: w[:, a:b] if n.startswith("output:") else w[i : i + 1] for n, w in weights.items()}
+        values_alone.append(reference.results(spec, part, replace(row, length=b - a)))
+        slopes_alone.append(reference.slopes_of(spec, part, replace(row, length=b - a), its))
+    return worst(
+        (
+            against_values(spec, row, together, _joined(values_alone)),
+            against_slopes(spec, row, slopes, _joined(slopes_alone)),
         )
-        for i, (a, b) in enumerate(pairwise(bounds))
-    ]
-    want = {
-        name: torch.cat([results[name] for results in alone], dim=1 if name.startswith("output:") else 0)
-        for name in together
+    )
+
+
+def _joined(parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """What sequences have alone, as a packed row has it: params' gradients added, the rest one after another."""
+    named = {name: [part[name] for part in parts] for name in parts[0]}
+    along = lambda name: 1 if name.startswith(("output:", "input:")) else 0  # noqa: E731
+    return {
+        name: torch.stack(found).sum(0) if name.startswith("param:") else torch.cat(found, dim=along(name))
+        for name, found in named.items()
     }
-    return compare(together, want, case, slack=lambda: reference.values_slack(spec, replace(case, batch=1)))
 
 
 def steps(spec: Spec, case: Case) -> Error:
@@ -78,8 +88,8 @@ def steps(spec: Spec, case: Case) -> Error:
     state: Mapping[str, Tensor] = drawn.state
     columns = list[dict[str, Tensor]]()
     for t in range(case.length):
-        outputs, state = mixer.step(state, **{name: tensor[:, t] for name, tensor in drawn.inputs.items()})
-        columns.append(subject.named(spec, outputs, {}))
+        outputs, state = subject.step(mixer, {name: tensor[:, t] for name, tensor in drawn.inputs.items()}, state)
+        columns.append(outputs)
     want = reference.values(spec, case)
     got = {f"state:{name}": tensor for name, tensor in state.items()}
     for name in (name for name in want if name.startswith("output:")):
@@ -122,6 +132,6 @@ CHUNK_SIZE = Property(
     "chunk size", "the chunk size changes neither values nor gradients", any_chunk_size, subject.is_chunked
 )
 SPLIT = Property("split", "two parts with the state carried equal the whole, gradients too", split)
-PACKED = Property("packed", "packed sequences equal the same sequences alone", packed)
+PACKED = Property("packed", "packed sequences equal the same sequences alone, gradients too", packed)
 STEP = Property("step", "one token at a time equals the whole sequence", steps)
 SHORT = Property("short", "sequences of zero and of one token", _agree_when_short, restrict=_short)
