@@ -50,7 +50,7 @@ def _symbol(
 
 
 def check_outline(tree: ast.Ast, scope: Scope, report: Report) -> None:
-    """One `mixer`, first; at least one state and one output; at most one layer block."""
+    """One `mixer`, first; at least one input, state and output; at most one layer block."""
     mixers = [s for s in tree.statements if isinstance(s, ast.MixerStatement)]
     whole = tree.statements[0].span if tree.statements else Span(0, 0)
     if not mixers:
@@ -69,6 +69,8 @@ def check_outline(tree: ast.Ast, scope: Scope, report: Report) -> None:
         )  # fmt: skip
     if ast.OutputStatement not in kinds:
         report.error("R0220", "the mixer has no output", here, "", help="declare one: `output o = sum[K](q * S)`")
+    if ast.InputStatement not in kinds:
+        report.error("R0225", "the mixer has no input", here, "", help="declare one: `input v : [V]`")
     layers = [s for s in tree.statements if isinstance(s, ast.LayerStatement)]
     for again in layers[1:]:
         also = (Label(layers[0].input.span, "the first one"),)

@@ -63,15 +63,18 @@ def draw_inputs(spec: Spec, case: Case) -> Drawn:
 
 
 def cotangents(results: Mapping[str, Tensor], seed: int) -> dict[str, Tensor]:
-    """Random weights like the results, standard normal: the incoming gradients of a test."""
+    """Random weights like the results, standard normal: the incoming gradients of a test.
+
+    They are numbers that every dtype holds, so that the mixer and its reference are given the same ones.
+    """
     generator = torch.Generator().manual_seed(seed)
-    dtype = torch.float64
-    return {
-        name: torch.randn(
-            tensor.shape, generator=generator, dtype=torch.complex128 if tensor.is_complex() else dtype
-        ).to(tensor.device)
-        for name, tensor in results.items()
-    }
+
+    def normal(tensor: Tensor) -> Tensor:
+        drawn = torch.randn((*tensor.shape, 2), generator=generator, dtype=torch.float64)
+        rounded = drawn.to(torch.bfloat16).to(torch.float64)
+        return (torch.view_as_complex(rounded) if tensor.is_complex() else rounded[..., 0]).to(tensor.device)
+
+    return {name: normal(tensor) for name, tensor in results.items()}
 
 
 def _draw_all(spec: Spec, case: Case, rng: np.random.Generator, setting: Setting) -> dict[str, np.ndarray]:

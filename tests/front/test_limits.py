@@ -44,7 +44,7 @@ LONG = {
     "unknown statements": ("sate x\n" * (MAX_CHARACTERS // 7), ["R0101"] * 21),
     "unclosed brackets": ("let x = (\n" * (MAX_CHARACTERS // 10), ["R0104"] * 21),
     "quotes": ('"""' * (MAX_CHARACTERS // 6 * 2), ["R0101"]),
-    "blank lines": ("mixer m" + "\n" * (MAX_CHARACTERS - 10), ["R0219", "R0220"]),
+    "blank lines": ("mixer m" + "\n" * (MAX_CHARACTERS - 10), ["R0219", "R0220", "R0225"]),
 }
 
 
@@ -106,4 +106,4 @@ def test_checking_takes_a_tree_of_any_origin() -> None:
 
     found, findings = check(ast.Ast(()))
     assert found is None
-    assert [finding.code for finding in findings] == ["R0218", "R0219", "R0220"]
+    assert [finding.code for finding in findings] == ["R0218", "R0219", "R0220", "R0225"]

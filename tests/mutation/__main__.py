@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from unittest import mock
 
@@ -15,10 +16,12 @@ from rich.table import Table
 
 from recurrence_dsl import pipeline
 from recurrence_dsl.program.ops import Program
+from recurrence_dsl.runtime.choices import has_gpu
 from recurrence_dsl.testing import subject
 from recurrence_dsl.testing.attack import Attack, first_failure
 from recurrence_dsl.testing.finding import Finding
-from tests.mutation.faults import FAULTS, Fault, NoPlace, Stage
+from tests.mutation.faults import FAULTS
+from tests.mutation.rewrites import Fault, NoPlace, Stage
 
 _UNIQUE = re.compile(r'^NAME = "(\w+)"$', re.MULTILINE)
 
@@ -39,6 +42,7 @@ def planted(fault: Fault) -> Iterator[None]:
         Stage.BACKWARD: ("adjoint", _program_wrapper),
         Stage.STEP: ("step_program", _program_wrapper),
         Stage.SOURCE: ("torch_source", _source_wrapper),
+        Stage.KERNEL: ("triton_source", _source_wrapper),
     }[fault.stage]
     subject.forget()
     try:
@@ -49,8 +53,10 @@ def planted(fault: Fault) -> Iterator[None]:
 
 
 def attempt(fault: Fault, attack: Attack) -> Trial:
-    """Attack the fault's spec with the fault in place."""
+    """Attack the fault's spec with the fault in place; one in a kernel on the triton back end."""
     spec = pipeline.load(fault.spec)
+    if fault.stage is Stage.KERNEL:
+        attack = replace(attack, backend="triton")
     with planted(fault):
         return Trial(fault, first_failure(spec, attack))
 
@@ -71,11 +77,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--examples", type=int, default=12, help="cases a property")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--fault", default="", help="only faults whose name contains this")
     chosen = parser.parse_args()
     attack, trials, console = Attack(examples=chosen.examples, seed=chosen.seed), list[Trial](), Console()
+    faults = [fault for fault in FAULTS if chosen.fault in fault.name]
+    if not has_gpu():
+        os.environ["TRITON_INTERPRET"] = "1"  # read when triton is first imported, by the first kernel
     with console.status("planting faults") as status:
-        for fault in FAULTS:
-            status.update(f"{len(trials) + 1} of {len(FAULTS)}: {fault.name}")
+        for fault in faults:
+            status.update(f"{len(trials) + 1} of {len(faults)}: {fault.name}")
             trials.append(attempt(fault, attack))
     console.print(table(trials))
     missed = [trial for trial in trials if trial.caught is None]

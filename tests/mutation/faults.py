@@ -2,135 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from enum import Enum
+from recurrence_dsl.program.ops import Mask, Op, Prim
 
-from recurrence_dsl.program.ops import LEAVES, Mask, Op, Prim, Program, Value, only
-
-
-class Stage(Enum):
-    """Where a fault is planted."""
-
-    FORWARD = "forward program"  # the backward is derived from it and has the fault too
-    BACKWARD = "backward program"
-    STEP = "step program"
-    SOURCE = "emitted source"
-
-
-class NoPlace(Exception):
-    """A fault's place is no longer there: the fault has to be written anew."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A named fault, the shipped spec that shows it, and how a program or a source is rewritten."""
-
-    name: str
-    spec: str
-    stage: Stage
-    program: Callable[[Program], Program] | None = None
-    source: tuple[str, str] | None = None
-
-    def in_program(self, before: Program) -> Program:
-        """The program with the fault. Raises NoPlace."""
-        return before if self.program is None else only(self.program(before), lambda _: True)
-
-    def in_source(self, before: str) -> str:
-        """The source with the fault. Raises NoPlace."""
-        if self.source is None:
-            return before
-        old, new = self.source
-        if old not in before:
-            raise NoPlace(f"{self.name}: the source has no `{old}`")
-        return before.replace(old, new)
-
-
-Rewrite = Callable[[Program], Program]
-
-
-def operation(old: Op, new: Op) -> Rewrite:
-    """Every value of one operation computed by another."""
-    return _each(lambda v: v.op is old, lambda v: replace(v, op=new))
-
-
-def mask(old: Mask, new: Mask) -> Rewrite:
-    """Pairs of tokens under the other mask."""
-    return _each(lambda v: v.op is Op.PAIR and v.attr is old, lambda v: replace(v, attr=new))
-
-
-def primitive(old: Prim, new: Prim) -> Rewrite:
-    """Every pointwise primitive of one kind replaced by another."""
-    return _each(lambda v: v.op is Op.MAP and v.attr is old, lambda v: replace(v, attr=new))
-
-
-def swapped(op: Op) -> Rewrite:
-    """The first two operands of an operation exchanged."""
-    return _each(lambda v: v.op is op, lambda v: replace(v, args=(v.args[1], v.args[0], *v.args[2:])))
-
-
-def bypassed(op: Op, operand: int) -> Rewrite:
-    """The operation left out: one of its operands takes its place."""
-
-    def rewrite(program: Program) -> Program:
-        moved = {v.index: v.args[operand] for v in program.values if v.op is op}
-        if not moved:
-            raise NoPlace(f"no `{op.value}` in {program.name}")
-        return _redirected(program, moved)
-
-    return rewrite
-
-
-def addend_dropped(key: str, operand: int) -> Rewrite:
-    """A result without one of the terms of its last sum."""
-
-    def rewrite(program: Program) -> Program:
-        value = program.values[program.output(key)]
-        if value.op is not Op.MAP or value.attr not in (Prim.ADD, Prim.SUB):
-            raise NoPlace(f"`{key}` of {program.name} is no sum")
-        kept = value.args[1 - operand]
-        outputs = tuple((name, kept if name == key else index) for name, index in program.outputs)
-        return replace(program, outputs=outputs)
-
-    return rewrite
-
-
-def decay_dropped(key: str) -> Rewrite:
-    """A carried state that does not decay over the block."""
-
-    def rewrite(program: Program) -> Program:
-        total = program.values[program.output(key)]
-        for index in total.args:
-            product = program.values[index]
-            state = [a for a in product.args if program.values[a].op in LEAVES]
-            if product.attr is Prim.MUL and state:
-                return _redirected(program, {index: state[0]})
-        raise NoPlace(f"`{key}` of {program.name} has no decayed state")
-
-    return rewrite
-
-
-def _each(chosen: Callable[[Value], bool], change: Callable[[Value], Value]) -> Rewrite:
-    def rewrite(program: Program) -> Program:
-        values = tuple(change(v) if chosen(v) else v for v in program.values)
-        if values == program.values:
-            raise NoPlace(f"nothing to change in {program.name}")
-        return replace(program, values=values)
-
-    return rewrite
-
-
-def _redirected(program: Program, moved: dict[int, int]) -> Program:
-    values = tuple(replace(v, args=tuple(moved.get(a, a) for a in v.args)) for v in program.values)
-    outputs = tuple((key, moved.get(index, index)) for key, index in program.outputs)
-    return replace(program, values=values, outputs=outputs)
-
+from .rewrites import Fault, Stage, addend_dropped, bypassed, decay_dropped, mask, operation, primitive, swapped
 
 _START, _FORGET = "_inside(state, heads, call.dtype), [", "_inside([0 * s for s in state], heads, call.dtype), ["
 _WRITE = "target[:, start:stop] = value.transpose(1, 2)"
 _SPANS = "room[last - chunks : last].transpose(0, 1)"
 
-F, B, S, T = Stage.FORWARD, Stage.BACKWARD, Stage.STEP, Stage.SOURCE
+_ROWS, _SLICED = "_, _, order, per_group, _, _ = row\n", "    x = x[:, start] if RECURRENT else x[:, start:stop]\n"
+_PACKED = "    x = x.as_strided(x.shape, torch.empty(x.shape, device='meta').stride())\n"
+_EXP = "return torch.exp(x.clamp(min=_LEAST[x.dtype]))"
+_CARRY = "            states.append(state)\n"
+_ROUNDED = "            state = tuple(s.to(torch.bfloat16).to(s.dtype) for s in state)\n"
+_KEEP = "    keep = torch.is_grad_enabled()"
+_TAIL = "tl.where(m_t[:, None], g_S, 0.0)"
+_SEEN, _LATER = "late[:, None] & (late[None, :] == 0)", "late[None, :] & (late[:, None] == 0)"
+
+F, B, S, T, K = Stage.FORWARD, Stage.BACKWARD, Stage.STEP, Stage.SOURCE, Stage.KERNEL
 
 FAULTS = (
     Fault("a token does not see itself", "gla", F, mask(Mask.NOW, Mask.BEFORE)),
@@ -172,12 +61,7 @@ FAULTS = (
         T,
         source=("range(0, call.length, call.block)", "range(0, call.length - 1, call.block)"),
     ),
-    Fault(
-        "accumulation in bfloat16",
-        "gla",
-        T,
-        source=("torch.float64 if wide else torch.float32", "torch.float64 if wide else torch.bfloat16"),
-    ),
+    Fault("accumulation in bfloat16", "gla", T, source=(_CARRY, _ROUNDED + _CARRY)),
     Fault("the backward has the chunks' states in another order", "delta_net", T, source=(_SPANS, _SPANS + ".flip(1)")),
     Fault(
         "a state kept for the backward one block late",
@@ -194,4 +78,21 @@ FAULTS = (
     Fault("the initial state is ignored", "rwkv6", T, source=(_START, _FORGET)),
     Fault("a param's gradient from one block only", "rwkv6", T, source=("total += part", "total.copy_(part)")),
     Fault("results that do not repeat", "hgrn", T, source=(_WRITE, _WRITE + " * (1 + 1e-3 * torch.rand(()))")),
+    Fault("a token has the output of the next", "hgrn", T, source=(_WRITE, _WRITE + ".roll(-1, 1)")),
+    Fault("a batch entry has its neighbour's output", "retnet", T, source=(_WRITE, _WRITE + ".roll(1, 0)")),
+    Fault("a head has its neighbour's output", "retnet", T, source=(_WRITE, _WRITE + ".roll(1, 2)")),
+    Fault("outputs that are not linear", "retnet", T, source=(_WRITE, _WRITE + ".tanh()")),
+    Fault("the caller's input is changed", "gla", T, source=(_KEEP, "    inputs[0].detach().mul_(1.5)\n" + _KEEP)),
+    Fault("inputs read as if they were contiguous", "gla", T, source=(_ROWS + _SLICED, _ROWS + _PACKED + _SLICED)),
+    Fault("decays as quotients of exponentials", "gla", T, source=(_EXP, "return torch.exp(2 * x) / torch.exp(x)")),
+    Fault("an unmasked tail", "gla", K, source=(_TAIL, "g_S")),
+    Fault("early and late tokens of a tile exchanged", "gla", K, source=(_SEEN, _LATER)),
+    Fault("transposed scores", "linear_attention", K, source=("_dot(q, tl.trans(k)", "_dot(k, tl.trans(q)")),
+    Fault(
+        "a state carried in half precision",
+        "retnet",
+        K,
+        source=("now_S = next_now_S\n", "now_S = next_now_S.to(tl.float16).to(tl.float32)\n"),
+    ),
+    Fault("a last short chunk is left out", "gla", K, source=("0, tl.cdiv(length, C)", "0, length // C")),
 )

@@ -7,7 +7,8 @@ import pytest
 import recurrence_dsl as rd
 from recurrence_dsl.runtime.kernels import source
 from tests.mutation.__main__ import planted
-from tests.mutation.faults import FAULTS, Fault
+from tests.mutation.faults import FAULTS
+from tests.mutation.rewrites import Fault, Stage
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
@@ -15,7 +16,8 @@ def test_fault_changes_the_source(fault: Fault) -> None:
     spec = rd.load(fault.spec)
     groups = 2 if any(i.per_group for i in spec.inputs) else 1
     sizes = {dim.name: 4 for dim in spec.dims}
-    mixer = rd.compile(spec, heads=4, groups=groups, backend="torch", **sizes)
+    backend = "triton" if fault.stage is Stage.KERNEL else "torch"
+    mixer = rd.compile(spec, heads=4, groups=groups, backend=backend, **sizes)
     before = source(mixer.recurrence, mixer.choices)
     with planted(fault):
         assert source(mixer.recurrence, mixer.choices) != before

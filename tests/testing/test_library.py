@@ -9,11 +9,13 @@ import torch
 
 import recurrence_dsl as rd
 from recurrence_dsl.check import load_text
+from recurrence_dsl.diagnostics import CallError, SpecError
 from recurrence_dsl.testing import Attack, Case, Gates, assert_equivalent, case_for, check, draw_inputs, property_named
 from recurrence_dsl.testing.degree import linear_results
 from recurrence_dsl.testing.feeds import feeds
 from recurrence_dsl.testing.measure import compare, identical
-from recurrence_dsl.testing.properties import AGREEMENT, CAUSALITY, GRADIENTS, PACKED, STEP
+from recurrence_dsl.testing.properties import AGREEMENT, CAUSALITY, GRADIENTS, PACKED, RANGES, STEP
+from recurrence_dsl.testing.random_inputs import cotangents
 from recurrence_dsl.testing.report import Verdict, case_from_text, case_source, case_text, replay_snippet
 from recurrence_dsl.testing.tolerance import tolerance
 from tests.mutation.__main__ import attempt
@@ -127,6 +129,45 @@ def test_equivalence_names_the_tensor_and_the_case(monkeypatch: pytest.MonkeyPat
     )
     with pytest.raises(AssertionError, match=r"gla: .*output:o.*Case\("):
         assert_equivalent(rd.load("gla"), length=3)
+
+
+def test_incoming_gradients_are_numbers_that_every_dtype_holds() -> None:
+    drawn = cotangents({"output:o": torch.zeros(1000, dtype=torch.float64)}, seed=3)["output:o"]
+    for dtype in (torch.bfloat16, torch.float16, torch.float32):
+        assert (drawn.to(dtype).double() - drawn).abs().max() < 1e-6
+    assert 0.9 < drawn.std() < 1.1
+
+
+def test_low_precision_asks_for_no_more_than_float32_arithmetic_gives() -> None:
+    """Where the exact result is zero because terms cancel, what float32 leaves of it is no fault."""
+    text = "mixer m\ndim K\ninput x : [K]\nstate S : [K] = S[t-1] + x - mean[K](x)\noutput o = sum[K](S - mean[K](S))"
+    spec = load_text(text)
+    assert property_named("low precision")(spec, case_for(spec, length=1, size=3, dtype="bfloat16", seed=4)).holds
+
+
+def test_a_check_of_what_cannot_run_is_a_coded_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    from recurrence_dsl.testing import backends
+
+    monkeypatch.setattr(backends, "has_gpu", lambda: False)
+    monkeypatch.setattr(backends, "interpreting", lambda: False)
+    spec = rd.load("retnet")
+    for attack in (Attack(backend="triton"), Attack(backend="cuda"), Attack(dtypes=("float31",))):
+        with pytest.raises(CallError, match="R0909"):
+            check(spec, attack)
+    monkeypatch.setattr(backends, "interpreting", lambda: True)
+    assert Attack(backend="triton").ready(spec).dtypes == ("float32", "float16")
+    for dtype in ("float64", "bfloat16"):
+        with pytest.raises(CallError, match=f"does not take {dtype}"):
+            check(spec, Attack(backend="triton", dtypes=(dtype,)))
+    with pytest.raises(SpecError, match="R0301"):
+        check(load_text("mixer m\ninput x\nstate s = s[t-1] * s[t-1] + x\noutput o = s"))
+
+
+def test_a_deep_check_ends_on_time() -> None:
+    report = check(rd.load("hgrn"), Attack(examples=2, seconds=2.0, properties=(AGREEMENT, RANGES)))
+    assert report.passed
+    assert 2 <= report.seconds < 60
+    assert sum(row.cases for row in report.rows) > 4
 
 
 def test_fixture_attacks_a_spec(check_spec) -> None:

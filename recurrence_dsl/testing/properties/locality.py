@@ -12,18 +12,20 @@ from ...check.spec import Spec
 from .. import subject
 from ..case import Case
 from ..finding import Property
-from ..measure import Error, identical
+from ..measure import Error, identical, worst
 from ..random_inputs import Drawn, draw_inputs
 
 
 def causal(spec: Spec, case: Case) -> Error:
     """Other tokens from t on leave the outputs before t as they were, bit for bit."""
     drawn, other = _two(spec, case)
-    t = case.seed % case.length if case.length else 0
-    changed = {
-        name: torch.cat((tensor[:, :t], other.inputs[name][:, t:]), dim=1) for name, tensor in drawn.inputs.items()
-    }
-    return _same_where(spec, case, drawn, replace(drawn, inputs=changed), slice(None), slice(0, t))
+    errors = list[Error]()
+    for t in sorted({1, case.length // 2, case.length - 1} & set(range(1, case.length))):
+        changed = {
+            name: torch.cat((tensor[:, :t], other.inputs[name][:, t:]), dim=1) for name, tensor in drawn.inputs.items()
+        }
+        errors.append(_same_where(spec, case, drawn, replace(drawn, inputs=changed), slice(None), slice(0, t)))
+    return worst(errors)
 
 
 def batch_independent(spec: Spec, case: Case) -> Error:
