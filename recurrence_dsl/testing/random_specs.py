@@ -31,6 +31,8 @@ def spec_texts(draw: st.DrawFn) -> str:
         _state(draw, draft, f"S{n}")
     for n in range(draw(st.sampled_from((1, 1, 2, 3)))):
         output(draw, draft, f"o{n}")
+    if not any(line.startswith("input") for line in draft.declarations.values()):
+        draft.input("x_s", ())  # a mixer has one, whether or not it is used
     return draft.text()
 
 
