@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -48,3 +50,9 @@ def test_new_variant(tmp_path: Path, capsys: Any) -> None:
 def test_streaming() -> None:
     memory = example("streaming").main()
     assert len(set(memory)) == 1
+
+
+def test_testing_a_spec(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(EXAMPLES / "testing_a_spec.py")]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "5 passed" in run.stdout, run.stdout
