@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .check import load_text
 from .check.spec import Spec
-from .diagnostics import SpecError
+from .diagnostics import CallError, SpecError
 from .emit.torch_module import Programs, torch_source
 from .emit.triton.module import triton_source
 from .maths.lift import lift
@@ -24,6 +24,12 @@ from .verify import checked
 
 def load(path_or_text: str | Path) -> Spec:
     """parse and check: a spec from a file, a shipped spec's name, or the text itself. Raises SpecError, CallError."""
+    if not isinstance(path_or_text, str | Path):
+        raise CallError(
+            "R0906",
+            f"a spec is a path or a text, not a {type(path_or_text).__name__}",
+            "pass a path or the text itself",
+        )
     if isinstance(path_or_text, str) and ("\n" in path_or_text or "mixer " in path_or_text):
         return load_text(path_or_text)
     return load_text(*read_spec(path_or_text))

@@ -34,15 +34,25 @@ def shipped_specs() -> tuple[Path, ...]:
 def find_spec(name: str | Path) -> Path | None:
     """The file that `name` means: a path that exists, else a shipped spec's name with or without `.spec`."""
     path = Path(name)
-    if path.is_file():
+    if _is_file(path):
         return path
     shipped = specs() / (path.name if path.suffix == ".spec" else f"{path.name}.spec")
     bare = path.parent == Path() or path.parent == Path("specs")
-    return shipped if bare and shipped.is_file() else None
+    return shipped if bare and _is_file(shipped) else None
+
+
+def _is_file(path: Path) -> bool:
+    """Is there such a file? What cannot be a file's name is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def read_spec(name: str | Path) -> tuple[str, str]:
     """The text of a spec file or of a shipped spec, and what messages call it. Raises CallError where there is none."""
+    if not str(name):
+        raise CallError("R0906", "an empty text is no spec", "give a path, or the text of a spec")
     path = find_spec(name)
     if path is None:
         raise CallError("R0906", _nothing_there(Path(name)), _advice(Path(name)))
@@ -56,9 +66,13 @@ def read_spec(name: str | Path) -> tuple[str, str]:
 
 
 def _nothing_there(path: Path) -> str:
-    if path.is_dir():
-        return f"{path} is a folder, not a spec file"
-    return f"there is no file {path}, nor a shipped spec of that name"
+    try:
+        if path.is_dir():
+            return f"{path} is a folder, not a spec file"
+    except (OSError, ValueError):
+        pass
+    shown = str(path) if len(str(path)) <= 200 else f"{str(path)[:200]}…"
+    return f"there is no file {shown}, nor a shipped spec of that name"
 
 
 def _advice(path: Path) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def typed_call(typer: Typer, e: ast.Call) -> Expr | None:
     """The typed call, or None after reporting what is wrong with it or its arguments."""
-    args = tuple(typer.typed(argument) for argument in e.arguments)
+    args = () if _is_time(typer, e) else tuple(typer.typed(argument) for argument in e.arguments)
     if e.function not in POINTWISE and e.function not in OVER_AXES:
         _unknown_function(typer, e)
         return None
@@ -87,6 +87,15 @@ def _without_axes(typer: Typer, e: ast.Call, args: tuple[Expr | None, ...]) -> N
     typer.report.error("R0214", message, e.function_span, "no axes in brackets", help=help)
 
 
+def _is_time(typer: Typer, e: ast.Call) -> bool:
+    """Is this a value's name with a time in round brackets, as in `S(t-1)`?"""
+    match e.arguments:
+        case (ast.Binary(operator="-", left=ast.Name(name="t"), right=ast.Number()),) | (ast.Name(name="t"),):
+            return e.function in typer.scope.symbols
+        case _:
+            return False
+
+
 def _unknown_function(typer: Typer, e: ast.Call) -> None:
     name, notes, advice = e.function, (), None
     if name in LAYER_ONLY:
@@ -94,7 +103,9 @@ def _unknown_function(typer: Typer, e: ast.Call) -> None:
     elif name in DRAWS or name == "inv_softplus":
         notes = (f"`{name}` belongs to a param's initialiser: `param u : [K] = {name}(..)`",)
     elif name in typer.scope.symbols or name in typer.scope.dims:
+        past = f"write `{name}[t-1]` for the value one step earlier"
         notes, advice = (f"`{name}` is a value, not a function",), "write the product with `*`"
+        advice = past if _is_time(typer, e) else advice
     else:
         near = OTHER_WORDS.get(name.lower()) or typer.report.nearest(name, NAMES)
         advice = f"did you mean `{near}`?" if near else "the functions are " + ", ".join(NAMES)

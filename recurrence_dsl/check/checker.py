@@ -66,9 +66,10 @@ def _check_state(state: Symbol, value: Expr, scope: Scope, report: Report) -> No
     extra = tuple(axis for axis in value.axes if axis not in (state.axes or ()))
     if extra:
         own, theirs = ", ".join(state.axes or ()), ", ".join(value.axes)
+        word = "axis" if len(extra) == 1 else "axes"
         report.error(
             "R0207", f"the state `{state.name} : [{own}]` is updated by a value with axes [{theirs}]", value.span,
-            f"has the axis `{'`, `'.join(extra)}` too", notes=bindings((value,), scope),
+            f"has the {word} `{'`, `'.join(extra)}` too", notes=bindings((value,), scope),
             help=f"declare `state {state.name} : [{', '.join((*(state.axes or ()), *extra))}]`, "
             f"or sum over it: `sum[{', '.join(extra)}](..)`",
         )  # fmt: skip

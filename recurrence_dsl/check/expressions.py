@@ -139,7 +139,8 @@ class Typer:
         place = known.get(near or "") or self.scope.dims.get(near or "")
         also = (Label(place.span, "a similar name is declared here"),) if place else ()
         notes = (f"`{e.name}` is a function: it needs an argument, `{e.name}(..)`",) if e.name in NAMES else ()
-        advice = f"did you mean `{near}`?" if near and not notes else None
+        advice = f"did you mean `{near}`?" if near else f"declare it: `input {e.name}`, or `let {e.name} = ..`"
+        advice = None if notes else advice
         span = Span(e.span.start, e.span.start + len(e.name)) if isinstance(e, ast.Previous) else e.span
         label = "not declared as an input, param, const, let, state or output"
         self.report.error("R0201", f"unknown name `{e.name}`", span, label, also=also, notes=notes, help=advice)

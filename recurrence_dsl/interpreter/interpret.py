@@ -9,6 +9,7 @@ import numpy as np
 
 from ..arrays import NumpyArrays
 from ..check.spec import Spec
+from ..diagnostics import CallError
 from ..initialise import draw_params
 from .binding import bind
 from .loop import Call, full, run, steps
@@ -40,6 +41,8 @@ def interpret(
     Returns the outputs, name -> [B, T, H, *axes], and the final state, laid out as the initial one.
     Raises CallError when a tensor is missing, unknown or of the wrong shape.
     """
+    if not isinstance(spec, Spec):
+        raise CallError("R0906", f"`interpret` takes a spec, not a {type(spec).__name__}", "pass `rd.load(..)`")
     call = _call(spec, inputs, params, initial_state, sizes, heads, groups, consts, seed)
     with np.errstate(all="ignore"):
         outputs, state = run(call)
@@ -93,7 +96,15 @@ def _call(
 
 
 def _doubles(tensors: Tensors) -> dict[str, np.ndarray]:
-    return {name: as_double(value) for name, value in tensors.items()}
+    if not isinstance(tensors, Mapping):
+        raise CallError("R0406", f"tensors by name are needed, not a {type(tensors).__name__}", "pass a dict")
+    found = {}
+    for name, value in tensors.items():
+        try:
+            found[name] = as_double(value)
+        except (TypeError, ValueError):
+            raise CallError("R0404", f"`{name}` is no array of numbers", "pass a NumPy array or a tensor") from None
+    return found
 
 
 def as_double(value: Any) -> np.ndarray:

@@ -51,6 +51,7 @@ class Layer(nn.Module):
                 self.add_module(line, nn.Module())
             self.get_submodule(line).add_module(function, module)
         self.mixer = mixer
+        self._carried: frozenset[str] | None = None
 
     def forward(
         self,
@@ -67,6 +68,7 @@ class Layer(nn.Module):
         self._fits(x, 3, "[B, T, D]")
         if cu_seqlens is not None and x.shape[0] != 1:
             raise CallError("R0513", f"packed sequences stand in one row, but the batch is {x.shape[0]}")
+        self._continues(state)
         flow = Flow(x, state, cu_seqlens)
         y = self._run(x, flow)
         return (y, flow.after) if return_state else y
@@ -74,6 +76,7 @@ class Layer(nn.Module):
     def step(self, x: Tensor, state: Mapping[str, Tensor] | None = None) -> tuple[Tensor, State]:
         """One token, x [B, D] -> (y [B, D], state), by the recurrence itself."""
         self._fits(x, 2, "[B, D]")
+        self._continues(state)
         flow = Flow(x[:, None], state, step=True)
         return self._run(x[:, None], flow).squeeze(1), flow.after
 
@@ -94,11 +97,31 @@ class Layer(nn.Module):
         return results[-1]
 
     def _fits(self, x: Tensor, rank: int, wanted: str) -> None:
+        name = self.graph.input
+        if not isinstance(x, Tensor):
+            raise CallError("R0513", f"the layer's input `{name}` is a {type(x).__name__}, not a torch.Tensor")
+        own = {p.dtype for p in self.parameters()}
+        if own and x.dtype not in own and not torch.is_autocast_enabled(x.device.type):
+            weights = " or ".join(sorted(str(d) for d in own))
+            message = f"the layer's input `{name}` is {x.dtype}, its weights are {weights}"
+            raise CallError("R0513", message, "convert one of them, or use torch.autocast")
         if x.ndim != rank or x.shape[-1] != self.d_model:
             raise CallError(
                 "R0513",
-                f"the layer's input `{self.graph.input}` is {wanted} with D = {self.d_model}, not {list(x.shape)}",
+                f"the layer's input `{name}` is {wanted} with D = {self.d_model}, not {list(x.shape)}",
             )
+
+    def _continues(self, state: Mapping[str, Tensor] | None) -> None:
+        """A state that is handed in has the names of those that come out."""
+        if state is None or torch.compiler.is_compiling():
+            return
+        if not isinstance(state, Mapping):
+            raise CallError("R0513", f"the layer's state is a {type(state).__name__}, not a dict", "pass what it gave")
+        if self._carried is None:
+            self._carried = frozenset(self.initial_state(1))
+        if self._carried != set(state):
+            wanted, given = (", ".join(sorted(map(str, names))) or "none" for names in (self._carried, state))
+            raise CallError("R0513", f"the layer's state holds {given}; it needs {wanted}", "pass what it gave")
 
     @property
     def across_layers(self) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,13 +45,29 @@ def split_options(spec: Spec, options: Mapping[str, float]) -> tuple[dict[str, i
             known = ", ".join(sorted(dims | consts))
             raise CallError("R0401", f"`{spec.name}` has no dim or const `{name}`", f"it has {known}")
     sizes = {n: _whole(n, v) for n, v in options.items() if n in dims}
-    return _completed(spec, sizes), {n: float(v) for n, v in options.items() if n in consts}
+    return _completed(spec, sizes), {n: _finite(n, v) for n, v in options.items() if n in consts}
 
 
-def _whole(name: str, value: float, least: int = 1) -> int:
-    if isinstance(value, bool) or int(value) != value or value < least:
+def _whole(name: str, value: object, least: int = 1) -> int:
+    number = _number(value)
+    if isinstance(value, bool) or not number.is_integer() or number < least:
         raise CallError("R0402", f"`{name}` is {value!r}", f"give a whole number of at least {least}")
-    return int(value)
+    return int(number)
+
+
+def _finite(name: str, value: object) -> float:
+    number = _number(value)
+    if not math.isfinite(number):
+        raise CallError("R0402", f"the const `{name}` is {value!r}", "give a finite number")
+    return number
+
+
+def _number(value: object) -> float:
+    """The value as a number; NaN where it is none."""
+    try:
+        return math.nan if isinstance(value, str) else float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        return math.nan
 
 
 def _completed(spec: Spec, given: dict[str, int]) -> dict[str, int]:
@@ -89,12 +106,12 @@ def choose(
         )
     _one_of("backend", backend, BACKENDS)
     _one_of("form", form, FORMS)
-    chosen_form, form_why = _form(recurrence, form)
     chosen_backend, backend_why = _backend(backend)
+    chosen_form, form_why = _form(recurrence, form) if chosen_backend != "interpreter" else _token_by_token(form)
     if chunk_size is not None:
         _whole("chunk_size", chunk_size)
         if chosen_form != "chunk":
-            raise CallError("R0407", "chunk_size has no meaning in the recurrent form", "leave it out, or form='chunk'")
+            raise CallError("R0407", "chunk_size has no meaning in the recurrent form", "leave it out")
         if chosen_backend == "triton" and (chunk_size < 16 or chunk_size & (chunk_size - 1)):
             raise CallError("R0402", f"`chunk_size` is {chunk_size}", "the triton back end takes 16, 32, 64 or 128")
     why = "; ".join(w for w in (backend_why, form_why) if w)
@@ -118,6 +135,12 @@ def _form(recurrence: Recurrence, form: str) -> tuple[str, str]:
         chosen = "chunk" if recurrence.chunked else "recurrent"
         return chosen, f"form {chosen}, since {recurrence.reason}"
     return form, ""
+
+
+def _token_by_token(form: str) -> tuple[str, str]:
+    if form == "chunk":
+        raise CallError("R0407", "the interpreter goes token by token", "use form='auto', or backend='torch'")
+    return "recurrent", ""
 
 
 def _backend(backend: str) -> tuple[str, str]:

@@ -20,7 +20,7 @@ from .choices import Choices, announce, unfit
 from .conversion import Conversion, on_parts
 from .kernels import build, zero_state
 from .packed import checked_ends, packing, run_packed
-from .tensors import Checker
+from .tensors import Checker, by_name
 from .tuning import adopt, ready
 
 Tensors = dict[str, Tensor]
@@ -99,7 +99,7 @@ class Mixer(nn.Module):
 
     def forward(
         self,
-        *,
+        *unnamed: object,
         initial_state: Mapping[str, Tensor] | None = None,
         return_state: bool = False,
         cu_seqlens: Tensor | None = None,
@@ -110,6 +110,7 @@ class Mixer(nn.Module):
         `cu_seqlens` [N + 1] packs N sequences into one row (B = 1); states then have one entry a sequence, [N, H, ..].
         Raises CallError where a tensor's name, shape, dtype or device does not fit.
         """
+        by_name(unnamed)
         self.checker.inputs(inputs, step=False)
         batch, length, first = self._extent(inputs)
         if cu_seqlens is not None and self.backend(first) == "triton":
@@ -125,8 +126,9 @@ class Mixer(nn.Module):
         outputs, final = run(inputs, state) if packed is None else run_packed(run, packed, inputs, state)
         return self._answer(outputs, final, return_state)
 
-    def step(self, state: Mapping[str, Tensor] | None, **inputs: Tensor) -> tuple[Any, Tensors]:
+    def step(self, state: Mapping[str, Tensor] | None, *unnamed: object, **inputs: Tensor) -> tuple[Any, Tensors]:
         """One token: inputs [B, H, *axes] -> (outputs [B, H, *axes], next state). `None` starts from zeros."""
+        by_name(unnamed)
         self.checker.inputs(inputs, step=True)
         first = next(iter(inputs.values()))
         before = self._state(state, first.shape[0], first)

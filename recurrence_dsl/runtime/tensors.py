@@ -37,7 +37,7 @@ class Checker:
         for i in self.spec.inputs:
             x = given[i.name]
             self._tensor(i.name, x)
-            self._kind(i.name, x, i.is_complex)
+            self._kind(f"input `{i.name}`", x, i.is_complex)
             names = ["B"] if step else ["B", "T"]
             known: Sequence[int | str] = lead if lead is not None else names
             want = self._shape(i, known)
@@ -48,12 +48,16 @@ class Checker:
             for i in self.spec.inputs:
                 _keeps_promise(i, given[i.name])
 
-    def state(self, given: Mapping[str, Tensor], carried: Sequence[Declared], batch: int, device: torch.device) -> None:
+    def state(self, given: object, carried: Sequence[Declared], batch: int, device: torch.device) -> None:
         """[B, H, *axes] for each state and for each other value that is read at [t-1]."""
+        if not isinstance(given, Mapping):
+            names = ", ".join(f'"{d.name}": ..' for d in carried)
+            raise CallError("R0408", f"the state is a {type(given).__name__}, not a dict", f"pass {{{names}}}")
         _expect(given, tuple(d.name for d in carried), "state", "R0408", required=True)
         for d in carried:
             x = given[d.name]
             self._tensor(d.name, x)
+            self._kind(f"initial state `{d.name}`", x, getattr(d, "is_complex", False))
             want = self._shape(d, (batch,))
             grouped = isinstance(d, Input) and d.per_group
             _fit(f"initial state `{d.name}`", x, want, ["B", "G" if grouped else "H", *d.axes], "R0408")
@@ -65,12 +69,23 @@ class Checker:
     def _tensor(self, name: str, x: object) -> None:
         if not isinstance(x, Tensor):
             raise CallError("R0406", f"`{name}` is a {type(x).__name__}, not a torch.Tensor", "pass a tensor")
+        if x.is_nested or x.layout is not torch.strided:
+            kind = "nested" if x.is_nested else str(x.layout).removeprefix("torch.")
+            raise CallError(
+                "R0404", f"`{name}` is a {kind} tensor", "pass a dense one; sequences of unequal length: cu_seqlens"
+            )
 
-    def _kind(self, name: str, x: Tensor, is_complex: bool) -> None:
+    def _kind(self, what: str, x: Tensor, is_complex: bool) -> None:
         allowed = (*DTYPES, *COMPLEX) if is_complex else DTYPES
         if x.dtype not in allowed:
             listed = ", ".join(str(d).removeprefix("torch.") for d in allowed)
-            raise CallError("R0404", f"input `{name}` is {x.dtype}", f"convert it to one of {listed}")
+            raise CallError("R0404", f"{what} is {x.dtype}", f"convert it to one of {listed}")
+
+
+def by_name(unnamed: Sequence[object]) -> None:
+    """Inputs have names, not places."""
+    if unnamed:
+        raise CallError("R0406", f"{len(unnamed)} input(s) without a name", "pass every input by name, as in `q=q`")
 
 
 def _expect(given: Mapping[str, object], names: Sequence[str], what: str, code: str, *, required: bool) -> None:

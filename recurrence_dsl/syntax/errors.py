@@ -68,7 +68,7 @@ def _unexpected(error: UnexpectedInput, source: Source, line: Line, where: Span)
     words = in_words(expected)
     found = source.text[where.start : where.end]
     if where.start >= line.end:
-        found, where = "the end of the statement", Span(line.end, line.end)
+        found, where = "end of the statement", Span(line.end, line.end)
     elif found.startswith('"""'):
         found = "a docstring"
     else:
@@ -81,9 +81,13 @@ def _advice(source: Source, where: Span, expected: frozenset[str]) -> str | None
     """A hint for the mistakes that other languages' habits bring."""
     before, here = source.text[: where.start].rstrip(" \t"), source.text[where.start :]
     operator = "STAR" in expected
+    if expected == {"ARROW"} and before[-1:] == "t":
+        return "only a name has a past: name this part with `let`, then read the name at `[t-1]`"
+    if here[:1] == "j" and before[-1:].isdigit():
+        return "the imaginary unit is `1i`"
     if operator and before[-1:] not in ("", "\n") and (here[:1].isalnum() or here[:1] in ("_", "(")):
         return "a product is written with `*`"
-    if where.start == where.end and not operator:
+    if where.start == where.end and expected >= _EXPRESSION:
         return "an expression that goes on over several lines stands in parentheses"
     if here.startswith("=="):
         return "write a single `=`"
@@ -96,7 +100,7 @@ def _unknown_character(source: Source, start: int) -> Diagnostic:
         "^": "write a power with `**`",
         "@": "write a product over an axis as `sum[K](a * b)`",
         ";": "put each statement on a line of its own",
-        "{": "axes stand in square brackets",
+        "{": "axes and times stand in square brackets, as in `sum[K](..)` and `S[t-1]`",
         "'": 'a docstring stands between `"""`',
         '"': 'a docstring stands between `"""`',
         "\u2212": "write minus as `-`",

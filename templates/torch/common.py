@@ -64,7 +64,8 @@ class _Call:
         self.inputs, self.heads, self.block = inputs, heads, block
         self.dtype = _compute_dtype([*inputs, *params, *state])
         self.params = _params(params, self.dtype)
-        self.batch, self.length = inputs[0].shape[:2]
+        self.batch, length = inputs[0].shape[:2]
+        self.length = length if self.batch else 0  # no rows, no tokens
         self.device = inputs[0].device
         self._static = {}
 

@@ -1,3 +1,8 @@
+def _in_full(x):
+    """Autocast off: states and sums keep the precision that they were given."""
+    return torch.autocast(x.device.type, enabled=False)
+
+
 @torch.library.custom_op(f"recurrence_dsl::{NAME}", mutates_args=())
 def _run_op(
     inputs: List[Tensor], params: List[Tensor], state: List[Tensor], heads: int, block: int, stride: int, keep: bool
@@ -6,8 +11,9 @@ def _run_op(
     call = _Call(inputs, params, state, heads, block)
     now, groups = _inside(state, heads, call.dtype), [s.shape[1] for s in state]
     outputs = _empty_outputs(inputs, heads)
-    kept = _kept(now, call.length, block, stride) if keep else []
-    now = _forward_blocks(call, now, outputs, kept, stride)
+    kept = _kept(now, inputs[0].shape[1], block, stride) if keep else []
+    with _in_full(inputs[0]):
+        now = _forward_blocks(call, now, outputs, kept, stride)
     return [*outputs, *(s.clone() for s in _outside(now, groups)), *kept]
 
 
@@ -35,7 +41,8 @@ def _gradient_op(
     d_inputs = [torch.zeros_like(x) for x in inputs]
     d_params = [torch.zeros_like(p) for p in call.params]
     d_outputs, d_state = incoming[: len(OUTPUTS)], _inside(incoming[len(OUTPUTS) :], heads, call.dtype, True)
-    d_state = _backward_blocks(call, kept, d_outputs, d_state, d_inputs, d_params, stride)
+    with _in_full(inputs[0]):
+        d_state = _backward_blocks(call, kept, d_outputs, d_state, d_inputs, d_params, stride)
     d_params = [
         _restored(d, r[2], d.dim() - len(r[2])).to(p.dtype) for d, r, p in zip(d_params, PARAMS, params, strict=True)
     ]
@@ -114,8 +121,9 @@ def step(inputs, params, state, *, heads=HEADS):
     for x, row in zip(inputs, INPUTS, strict=True):
         x = x.repeat_interleave(heads // x.shape[1], 1) if row[3] and x.shape[1] != heads else x
         tokens.append(_permuted(_cast(x, dtype), row[2], 2))
-    static = _step_static(inside, heads, 1, dtype, device)
-    values, after = _step(tokens, inside, _inside(state, heads, dtype), (), (), static, batch, heads, 1, dtype, device)
+    with _in_full(inputs[0]):
+        static, before = _step_static(inside, heads, 1, dtype, device), _inside(state, heads, dtype)
+        values, after = _step(tokens, inside, before, (), (), static, batch, heads, 1, dtype, device)
     outputs = {r[0]: v.to(kind.to_complex() if r[5] else kind) for r, v in zip(OUTPUTS, values, strict=True)}
     after = _outside(after, [s.shape[1] for s in state])
     return outputs, dict(zip((r[0] for r in STATES), after, strict=True))

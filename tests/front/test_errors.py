@@ -14,6 +14,10 @@ SYNTAX = [
     ("let x = 2K", "R0102", "K", "a product is written with `*`"),
     ("let x = (a)(b)", "R0102", "(", "a product is written with `*`"),
     ("let x = a +", "R0102", "", "an expression that goes on over several lines stands in parentheses"),
+    ("let x = 1j * a", "R0102", "j", "the imaginary unit is `1i`"),
+    ("let x = (a * b)[t-1]", "R0102", "-",
+     "only a name has a past: name this part with `let`, then read the name at `[t-1]`"),
+    ("let x = S_{t-1}", "R0103", "{", "axes and times stand in square brackets, as in `sum[K](..)` and `S[t-1]`"),
     ("let x = a ^ 2", "R0103", "^", "write a power with `**`"),
     ("let x = k @ v", "R0103", "@", "write a product over an axis as `sum[K](a * b)`"),
     ("sate S : [K] = 0", "R0101", "sate", "did you mean `state`?"),
@@ -27,7 +31,8 @@ SYNTAX = [
     ("let x = a[s-1]", "R0106", "s", "`a` is its value now, `a[t-1]` the value one step earlier"),
     ("let x = a[1]", "R0106", "1", "`a` is its value now, `a[t-1]` the value one step earlier"),
     ("return x", "R0101", "return", "`return` stands in a layer block, indented deeper than `layer`"),
-]
+    ("mixer ", "R0102", "", None),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("text", "code", "where", "help"), SYNTAX, ids=[text for text, *_ in SYNTAX])
@@ -69,9 +74,11 @@ MISTAKES = [
     # names
     ("sum[K](q * S)", "sum[K](Q * S)", "R0201", "Q", "did you mean `q`?"),
     ("sum[K](q * S)", "sum[K](q * S) * exp", "R0201", "exp", None),
-    ("sum[K](q * S)", "sum[K](q * S[t-1] * r[t-1])", "R0201", "r", None),
+    ("sum[K](q * S)", "sum[K](q * S[t-1] * r[t-1])", "R0201", "r", "declare it: `input r`, or `let r = ..`"),
     ("sum[K](q * S)", "sum[K](swish(q) * S)", "R0213", "swish", "did you mean `silu`?"),
+    ("sum[K](q * S)", "sum[K](q(t))", "R0213", "q", "write `q[t-1]` for the value one step earlier"),
     ("sum[K](q * S)", "sum[K](q(S))", "R0213", "q", "write the product with `*`"),
+    ("sum[K](q * S)", "sum[K](q * zeta)", "R0201", "zeta", "declare it: `input zeta`, or `let zeta = ..`"),
     ("sum[K](q * S)", "sum[K](linear(q) * S)", "R0213", "linear", None),
     ("sum[K](q * S)", "sum[K](normal(0, 1) * q * S)", "R0213", "normal", None),
     ("input  v : [V]", "input  v, k : [V]", "R0202", "k", None),
