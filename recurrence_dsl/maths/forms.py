@@ -105,7 +105,10 @@ class Chooser:
         splitter = Splitter(self.al, self.lets, axes, partitions)
         log = self.logs.of(u.decay)
         if log is None:
-            return "the decay may reach zero and its logarithm cannot be taken symbolically"
+            return (
+                "the decay may reach zero and its logarithm cannot be taken symbolically (an input that holds the "
+                "logarithm, or a promised range that stays above zero such as [0.01, 1], would give matrix products)"
+            )
         addends = splitter.addends(log)
         if addends is None:
             return "the decay does not split into a part for each side of its reads"

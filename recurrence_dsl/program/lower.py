@@ -93,6 +93,8 @@ class Lowering:
                 return b.neg(b.map(Prim.SOFTPLUS, b.neg(x)))
             case Fn.SQUARE:
                 return self._power(x, b.number(2))
+            case Fn.SQRT:
+                return self._power(x, b.number(0.5))
             case Fn.RELU:
                 return b.map(Prim.MAX, x, b.number(0))
             case Fn.SILU:

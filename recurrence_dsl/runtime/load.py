@@ -7,20 +7,26 @@ import importlib.util
 import os
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from types import ModuleType
 
 from ..options import cache_dir
 
 _loaded: dict[str, ModuleType] = {}
+_loading = threading.Lock()
 
 
 def load_source(text: str, name: str) -> ModuleType:
-    """The module of an emitted source; the same text gives the same module."""
+    """The module of an emitted source; the same text gives the same module, in every thread.
+
+    A second import would register its operators anew, under a thread that may be running the first one's.
+    """
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
-    if key not in _loaded:
-        _loaded[key] = _import(_write(text, f"{name}_{key}"), f"recurrence_dsl_generated.{name}_{key}")
-    return _loaded[key]
+    with _loading:
+        if key not in _loaded:
+            _loaded[key] = _import(_write(text, f"{name}_{key}"), f"recurrence_dsl_generated.{name}_{key}")
+        return _loaded[key]
 
 
 def _write(text: str, stem: str) -> Path:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from recurrence_dsl.maths.lift import lift
 from recurrence_dsl.maths.recurrence import Form, Recurrence
-from recurrence_dsl.testing import Case, case_for, draw_inputs, reference
+from recurrence_dsl.testing import Case, assert_holds, case_for, draw_inputs, property_named, reference
 from recurrence_dsl.testing.measure import compare
 from recurrence_dsl.testing.subject import Mixer, build, gradients, run
 from recurrence_dsl.tools.transition import transition_class
@@ -59,3 +59,11 @@ def test_values_and_gradients(unusual: Unusual) -> None:
     for form, mixer in mixers(unusual, case, drawn.params):
         assert compare(run(mixer, drawn.inputs, drawn.state), values, case).units < 1, form
         assert compare(gradients(mixer, drawn, weights), slopes, case, floors=floors).units < 1, form
+
+
+@pytest.mark.parametrize("name", ["root", "square_sigmoid", "hypothesis_decay", "whole_two_terms"])
+def test_gates_that_let_nothing_through(name: str) -> None:
+    """Where a gate underflows, values and slopes stay finite: a root's slope is infinite at zero."""
+    spec = next(u.spec for u in EVERY if u.name == name)
+    case = replace(case_for(spec, size=3, length=11, heads=2, seed=3), dtype="float32", chunk_size=4)
+    assert_holds(property_named("extreme gates, gradients"), spec, case)
