@@ -357,7 +357,6 @@ def _instances(inputs, cu, heads):
     return count
 
 
-@functools.cache
 def _processors(device):
     return torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 1
 
