@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ..program.ops import Program
+from .segments import Composition
 
 
 class Walk(Enum):
@@ -16,11 +17,20 @@ class Walk(Enum):
     REVERSE = "reverse"
 
 
+class Start(Enum):
+    """What a walk begins with: a state from memory, zero, or what a linear map is read off from: ones or the
+    identity."""
+
+    GIVEN = "given"
+    ZERO = "zero"
+    ONES = "ones"
+    IDENTITY = "identity"
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """What a kernel does. `keep` stores what comes into each chunk; `splits` are axes divided over instances; `loop`
-    is an
-    axis that an instance goes through block by block."""
+    is an axis that an instance goes through block by block; `sizes` has the axes that differ from the spec's."""
 
     name: str
     doc: str
@@ -30,6 +40,8 @@ class Task:
     splits: tuple[str, ...] = ()
     partial: frozenset[str] = frozenset()
     loop: str | None = None
+    start: Start = Start.GIVEN
+    sizes: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +64,15 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class TritonPlan:
-    """`forward` and `backward` list the plans that there are, each a name and its kernels in order."""
+    """`forward` and `backward` list the plans that there are, each a name and its kernels in order; `composition` says
+    how segments of a sequence compose, where they do."""
 
     form: str
     chunk: int
     launches: tuple[Launch, ...]
     forward: tuple[tuple[str, tuple[str, ...]], ...]
     backward: tuple[tuple[str, tuple[str, ...]], ...]
+    composition: Composition | None = None
 
     @property
     def parallel(self) -> tuple[str, ...]:

@@ -1,22 +1,23 @@
 """Programs -> the plan of the Triton back end: which kernels there are, what each computes, and how it is launched.
 
 Every plan is a slicing of the same two programs by their results. *fused*: one kernel walks over the chunks with the
-state
-in registers. *split*: a kernel that only carries the state along and stores what comes into each chunk, then one that
-finishes all chunks at once. The backward pass walks in reverse.
+state in registers. *split*: a kernel that only carries the state along and stores what comes into each chunk, then one
+that finishes all chunks at once. *segments*: a sequence is cut, and each piece walked over side by side, once from zero
+and, when the pieces' effects are joined, once more from the state before it. The backward pass walks in reverse.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..maths.recurrence import Form, Recurrence
 from ..program.ops import BATCH, COL, HEAD, ROW, Program, only
 from .pressure import Body, block_of, body_of
+from .segments import Composition, composition
 from .splits import may_split, shares
-from .tasks import Launch, Settings, Task, TritonPlan, Walk
+from .tasks import Launch, Settings, Start, Task, TritonPlan, Walk
 
 PAIR_CHUNK = 64
 """Tokens a chunk where pairs of tokens are multiplied as matrices."""
@@ -63,7 +64,26 @@ def triton_plan(
     if gradient is not None:
         launches.append(gradient)
         plans[1]["fused"] = ("carry", "gradient")
-    return TritonPlan(form, chunk, tuple(launches), tuple(plans[0].items()), tuple(plans[1].items()))
+    composed = composition(recurrence, body, backward, sizes)
+    if composed is not None:
+        launches += _segment_launches(recurrence, composed, launches[1], launches[3])
+        plans[0]["segments"] = ("segment", "transit", "forward")
+        plans[1]["segments"] = ("segment", "transit", "carry", "segment_back", "carry_back", "finish_back")
+    return TritonPlan(form, chunk, tuple(launches), tuple(plans[0].items()), tuple(plans[1].items()), composed)
+
+
+def _segment_launches(recurrence: Recurrence, composed: Composition, carry: Launch, carry_back: Launch) -> list[Launch]:
+    """What a segment adds to the state and to its gradient, and how it passes them on."""
+    added = replace(carry.task, name="segment", doc="The last states from zero.", keep=False, start=Start.ZERO)
+    added_back = replace(
+        carry_back.task, name="segment_back", doc="The first states' gradients from zero.", keep=False, start=Start.ZERO
+    )
+    transit = _Maker(recurrence, composed.sizes).launch(
+        "transit", "How a segment passes a state on.", composed.transit, Walk.REVERSE, (carry.settings.chunk,)
+    )
+    start = Start.IDENTITY if composed.matrix else Start.ONES
+    own = replace(transit.task, start=start, sizes=tuple(composed.sizes.items()))
+    return [Launch(added, carry.settings), Launch(added_back, carry_back.settings), replace(transit, task=own)]
 
 
 def _recurrent(maker: _Maker, body: Program, backward: Program) -> TritonPlan:

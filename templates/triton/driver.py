@@ -31,11 +31,17 @@ def _settings(inputs):
 _PLANS = {"FORWARD": FORWARD, "BACKWARD": BACKWARD}
 
 
-def _kernels(table, plan):
+def _kernels(table, plan, cu=None):
     """The kernels of a plan, in order. What stands behind a plan's name is settings that differ from SETTINGS, as in
-    "split finish.num_warps=8".
+    "split finish.num_warps=8". Packed sequences are not cut further.
     """
-    return _PLANS[table][plan.partition(" ")[0]]
+    name = plan.partition(" ")[0]
+    return _PLANS[table]["split" if name == "segments" and cu is not None else name]
+
+
+def _keeps(plan, cu):
+    """Does a forward plan store the states before each chunk?"""
+    return "carry" in _kernels("FORWARD", plan, cu)
 
 
 _changed = {}  # a plan's text: the settings of every kernel
@@ -155,7 +161,10 @@ def _run_op(
 ) -> List[Tensor]:
     """Outputs, final states and, if asked for, the states before each chunk."""
     plan = _settled("FORWARD", plan, inputs, cu, heads, keep)
-    call, kernels = _Call(inputs, params, state, cu, heads, plan), _kernels("FORWARD", plan)
+    kernels = _kernels("FORWARD", plan, cu)
+    if "transit" in kernels:
+        return _run_segments(inputs, params, state, heads, plan)
+    call = _Call(inputs, params, state, cu, heads, plan)
     outputs, finals = _outputs(inputs, heads), _finals([_per_head(s, heads) for s in state])
     needed = keep or len(kernels) > 1
     kept = _kept(inputs, cu, heads) if needed else []
@@ -192,7 +201,15 @@ def _gradient_op(
 ) -> List[Tensor]:
     """Gradients of inputs, params and initial states."""
     plan = _settled("BACKWARD", plan, inputs, cu, heads)
-    call, kernels = _Call(inputs, params, state, cu, heads, plan), _kernels("BACKWARD", plan)
+    kernels = _kernels("BACKWARD", plan, cu)
+    if "transit" in kernels:
+        return _segment_gradients(inputs, params, state, incoming, heads, plan)
+    return _gradients(inputs, params, state, kept, incoming, cu, heads, plan, kernels)
+
+
+def _gradients(inputs, params, state, kept, incoming, cu, heads, plan, kernels):
+    """The same, by kernels that walk over whole sequences; the first of them has run where `kept` is given."""
+    call = _Call(inputs, params, state, cu, heads, plan)
     for x, row in zip(incoming, OUTPUTS):
         call.args[f"grad_{row[0]}"] = _real(x.contiguous())
     call.bind("grad_end", [_shared_out(x, heads).contiguous() for x in incoming[len(OUTPUTS) :]])
@@ -316,7 +333,7 @@ def _settled(table, plan, inputs, cu, heads, keep=False):
     if not plan.endswith(_TRACED):
         return plan
     found = TUNED.get(tuning_key(table, inputs, cu, heads))
-    return found if found and (not keep or len(_kernels(table, found)) > 1) else plan.removesuffix(_TRACED)
+    return found if found and (not keep or _keeps(found, cu)) else plan.removesuffix(_TRACED)
 
 
 def tuning_key(table, inputs, cu, heads):
@@ -343,8 +360,12 @@ def _device_name(device):
 
 
 def plan_by_rule(table, inputs, cu, heads):
-    """One fused kernel where sequences and heads alone keep the device busy, else the split plan."""
+    """One fused kernel where sequences and heads alone keep the device busy, a sequence in segments where they leave
+    most of it idle, else the split plan.
+    """
     plans = _PLANS[table]
+    if "segments" in plans and segments_pay(inputs, cu, heads):
+        return "segments"
     if "split" not in plans or (table == "FORWARD" and _instances(inputs, cu, heads) >= _processors(inputs[0].device)):
         return "fused"
     return "split"
@@ -383,7 +404,7 @@ def run(inputs, params, state=None, *, heads=HEADS, cu_seqlens=None):
     state = [given[row[0]] for row in STATES]
     plan = choose_plan("FORWARD", inputs, cu_seqlens, heads)
     learning = torch.is_grad_enabled() and any(x.requires_grad for x in (*inputs, *params, *state))
-    keep = learning and len(_kernels("FORWARD", plan)) > 1
+    keep = learning and _keeps(plan, cu_seqlens)
     found = _run_op(inputs, params, state, cu_seqlens, heads, plan, keep)
     outputs = {row[0]: x for row, x in zip(OUTPUTS, found)}
     return outputs, {row[0]: x for row, x in zip(STATES, found[len(OUTPUTS) :])}
@@ -414,7 +435,7 @@ def step(inputs, params, state, *, heads=HEADS):
     learning = torch.is_grad_enabled() and any(x.requires_grad for x in (*inputs, *params, *state))
     if learning:  # the step kernel has no backward; a chunk of one token has
         plan = choose_plan("FORWARD", inputs, None, heads)
-        found = _run_op(inputs, params, state, None, heads, plan, len(_kernels("FORWARD", plan)) > 1)
+        found = _run_op(inputs, params, state, None, heads, plan, _keeps(plan, None))
     else:
         found = _step_op(inputs, params, state, heads)
     outputs = {row[0]: x.squeeze(1) for row, x in zip(OUTPUTS, found)}

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import assert_never
 
 from ...check.spec import Spec
 from ...program.ops import COL, ROW, Op
 from ...program.step import carried_names
 from ...schedule.pressure import block_of
-from ...schedule.tasks import Task, Walk
+from ...schedule.tasks import Start, Task, Walk
 from .loops import Segment, along, segments
 from .lower import Setting, lower
 from .memory import Memory, tensors
 from .order import Sizes, element_count, needed, ordered
 from .printer import TilePrinter
-from .shapes import Layout
+from .shapes import Layout, aligned, index_name
 from .tiles import PAIRWISE, Dims, Kind, Source, Tile
 
 
@@ -258,15 +259,35 @@ class KernelPrinter:
         values = {(s.name, s.part): t for s, t in self.results((kind,))}
         start, new, advance, finish = [], [], [], []
         for name, part, dims in self.states():
-            pointer, mask = self.memory.pointer(first, name, part, dims)
-            guard = f", mask={mask}, other=0.0" if mask else ""
             register = self.register(name, part)
-            start.append(f"{register} = tl.load({pointer}{guard}).to(tl.float32)")
+            start.append(f"{register} = {self.start_value(first, name, part, dims)}")
             if (name, part) in values:
                 new.append(f"next_{register} = {self.value(values[name, part])}")
                 advance.append(f"{register} = next_{register}")
             finish.append(self.store(last, Source(kind, name, part), register, dims))
         return start, [*new, *advance], finish
+
+    def start_value(self, kind: str, name: str, part: int, dims: Dims) -> str:
+        """What a walk begins with."""
+        shape = self.layout.shape(dims)
+        mask = self.memory.mask(dims)
+        match self.task.start:
+            case Start.GIVEN:
+                pointer, mask = self.memory.pointer(kind, name, part, dims)
+                return f"tl.load({pointer}{f', mask={mask}, other=0.0' if mask else ''}).to(tl.float32)"
+            case Start.ZERO:
+                return f"tl.zeros({shape}, tl.float32)"
+            case Start.ONES:
+                ones = f"tl.full({shape}, {0.0 if part else 1.0}, tl.float32)"
+                return f"tl.where({mask}, {ones}, 0.0)" if mask else ones
+            case Start.IDENTITY:
+                row, column = (self.axis_position(d, dims) for d in dims)
+                return f"tl.where({' & '.join([f'({row} == {column})', *([mask] if mask else [])])}, 1.0, 0.0)"
+            case _:
+                assert_never(self.task.start)
+
+    def axis_position(self, axis: str, dims: Dims) -> str:
+        return aligned(index_name(axis), (axis,), dims)
 
     def keep_lines(self) -> list[str]:
         kind = "kept" if self.task.walk is Walk.FORWARD else "kept_d"

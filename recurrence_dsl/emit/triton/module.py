@@ -44,6 +44,7 @@ def triton_source(spec: Spec, plan: TritonPlan, sizes: Mapping[str, int], heads:
         "form": plan.form,
         "block": plan.chunk,
         "parallel": plan.parallel,
+        "transitions": _transitions(spec, plan, sizes),
         "plans": {"FORWARD": dict(plan.forward), "BACKWARD": dict(plan.backward)},
         "step": "step" if any(x.task.name == "step" for x in plan.launches) else "forward",
         "unique_name": _UNNAMED,
@@ -71,9 +72,27 @@ def launch_options(settings: Settings) -> dict[str, int]:
 def printed(spec: Spec, launches: tuple[Launch, ...], sizes: Mapping[str, int]) -> tuple[Kernel, ...]:
     """The kernels' statements."""
     return tuple(
-        KernelPrinter(spec, sizes, entry.task, entry.settings.chunk, dict(entry.settings.blocks)).print()
-        for entry in launches
-    )
+        KernelPrinter(
+            spec, {**sizes, **dict(x.task.sizes)}, x.task, x.settings.chunk, dict(x.settings.blocks)
+        ).print()
+        for x in launches
+    )  # fmt: skip
+
+
+def _transitions(spec: Spec, plan: TritonPlan, sizes: Mapping[str, int]) -> list[tuple[int, ...] | None]:
+    """How segments pass each carried value on: nothing where entry by entry, else the sizes of the matrix's axis and of
+    the other one, the state's strides along both, and the matrix's."""
+    composed = plan.composition
+    if composed is None:
+        return []
+    if composed.matrix is None:
+        return [None for _ in carried_names(spec)]
+    (state,) = carried_names(spec)
+    own, square = tensors(spec, sizes)[state], tensors(spec, composed.sizes)[state]
+    axis = composed.matrix
+    (other,) = (a for a in own.axes if a != axis)
+    strides = [t.strides()[a] for t in (own, square) for a in (axis, other)]
+    return [(sizes[axis], sizes[other], *strides)]
 
 
 def _helper(name: str) -> str:
