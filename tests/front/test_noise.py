@@ -1,6 +1,8 @@
-"""Whatever the text, the answer is a spec or diagnostics, never another exception, within two seconds."""
+"""Whatever the text, the answer is a spec or diagnostics, never another exception, within two processor seconds."""
 
 from __future__ import annotations
+
+import time
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -24,12 +26,13 @@ WORDS = [*_PLAIN.split(), '"""', "\n", "\n", "\t", " : [K, V] = "]
 
 
 SLOW_TO_DRAW = settings(
-    max_examples=30, deadline=2000, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
 
 def answer(text: str) -> None:
-    """Run the front end and check what it says."""
+    """Run the front end and check what it says, and how long that takes it."""
+    begin = time.process_time()
     tree, findings = parse(Source(text, "noise.spec"))
     if tree is not None:
         assert findings == ()
@@ -43,6 +46,7 @@ def answer(text: str) -> None:
         assert finding.code in codes()
         assert 0 <= finding.primary.span.start <= finding.primary.span.end <= len(text)
     shown = render_all(findings)
+    assert time.process_time() - begin < 2
     assert all(letter.isprintable() or letter == "\n" for letter in shown)
     assert [line.rstrip() for line in render_rich(findings).plain.split("\n")] == shown.split("\n")
 
@@ -72,25 +76,25 @@ def renamed_specs(draw: st.DrawFn) -> str:
     return " ".join(words)
 
 
-@settings(max_examples=150, deadline=2000)
+@settings(max_examples=150, deadline=None)
 @given(noise)
 def test_noise(text: str) -> None:
     answer(text)
 
 
-@settings(max_examples=200, deadline=2000)
+@settings(max_examples=200, deadline=None)
 @given(word_noise)
 def test_words(text: str) -> None:
     answer(text)
 
 
-@settings(max_examples=150, deadline=2000)
+@settings(max_examples=150, deadline=None)
 @given(mutated_specs())
 def test_mutated_specs(text: str) -> None:
     answer(text)
 
 
-@settings(max_examples=150, deadline=2000)
+@settings(max_examples=150, deadline=None)
 @given(renamed_specs())
 def test_renamed_specs(text: str) -> None:
     answer(text)

@@ -96,7 +96,7 @@ statements = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=2000)
+@settings(max_examples=300, deadline=None)
 @given(st.builds(ast.Ast, st.lists(statements, max_size=6).map(tuple)))
 def test_random_tree(tree: ast.Ast) -> None:
     assert again(tree) == tree
