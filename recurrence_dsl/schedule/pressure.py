@@ -12,6 +12,7 @@ from ..emit.triton.lower import Setting, lower
 from ..emit.triton.order import Sizes, element_count, held_numbers, needed, ordered, root
 from ..emit.triton.tiles import PAIRWISE, PRODUCTS, Kind, Tiles
 from ..program.ops import COL, ROW, Op, Program
+from .tasks import Launch
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,3 +89,11 @@ def _extra(tiles: Tiles, i: int, sizes: Sizes) -> int:
     if t.kind in PRODUCTS:
         return sizes(t.dims)
     return 0
+
+
+def held_by(launch: Launch, sizes: Mapping[str, int]) -> int:
+    """The most numbers that a parallel kernel holds as it is launched."""
+    task, settings = launch.task, launch.settings
+    body = body_of(task.program, sizes, frozenset())
+    full = {a: block_of(n, body.least) for a, n in sizes.items()}
+    return body.held({**full, **dict(settings.blocks)}, settings.chunk, task.loop)

@@ -41,7 +41,7 @@ def _kernels(table, plan, cu=None):
 
 def _keeps(plan, cu):
     """Does a forward plan store the states before each chunk?"""
-    return "carry" in _kernels("FORWARD", plan, cu)
+    return any(name in KEEPING for name in _kernels("FORWARD", plan, cu))
 
 
 _changed = {}  # a plan's text: the settings of every kernel
@@ -216,14 +216,14 @@ def _gradients(inputs, params, state, kept, incoming, cu, heads, plan, kernels):
     call.bind("end", _finals([_per_head(s, heads) for s in state]))
     call.bind("kept", kept or _kept(inputs, cu, heads))
     call.bind("kept_d", _kept(inputs, cu, heads) if len(kernels) > 2 else [])
-    d_inputs = [_input_gradient(call, x, row, kernels[-1]) for x, row in zip(inputs, INPUTS)]
-    d_params = [_param_gradient(call, p, row, kernels[-1]) for p, row in zip(params, PARAMS)]
+    d_inputs = [_input_gradient(call, x, row, _writer(kernels, row)) for x, row in zip(inputs, INPUTS)]
+    d_params = [_param_gradient(call, p, row, _writer(kernels, row)) for p, row in zip(params, PARAMS)]
     d_state = [
         s.new_empty((s.shape[0], heads, *row[1]), dtype=f.dtype) for s, f, row in zip(state, _finals(state), STATES)
     ]
     call.bind("d_init", d_state)
     for name in kernels[1:] if kept else kernels:
-        call.launch(name, name != kernels[-1])
+        call.launch(name, name in KEEPING)
     return [
         *(_reduced(d, x, row) for d, x, row in zip(d_inputs, inputs, INPUTS)),
         *(_reduced_param(d, p, row) for d, p, row in zip(d_params, params, PARAMS)),
@@ -234,6 +234,11 @@ def _gradients(inputs, params, state, kept, incoming, cu, heads, plan, kernels):
 def _shared_out(d, heads):
     """The gradient of a grouped state, which one of its heads gave, as equal parts of all of them."""
     return d if d.shape[1] == heads else _per_head(d, heads) * (d.shape[1] / heads)
+
+
+def _writer(kernels, row):
+    """The kernel that stores a tensor's gradient."""
+    return next(name for name in reversed(kernels) if f"d_{row[0]}" in KERNELS[name][1])
 
 
 def _input_gradient(call, x, row, kernel):

@@ -156,6 +156,7 @@ def _run_segments(inputs, params, state, heads, plan):
     starts, finals = _joined(call, state, added, transits, count)
     call.bind("init", starts)
     call.bind("end", added)
+    call.bind("kept", added)
     outputs = _outputs(inputs, heads)
     for x, row in zip(outputs, OUTPUTS):
         call.args[f"out_{row[0]}"] = _real(x)

@@ -44,6 +44,7 @@ def triton_source(spec: Spec, plan: TritonPlan, sizes: Mapping[str, int], heads:
         "form": plan.form,
         "block": plan.chunk,
         "parallel": plan.parallel,
+        "keeping": tuple(x.task.name for x in plan.launches if x.task.keep),
         "transitions": _transitions(spec, plan, sizes),
         "plans": {"FORWARD": dict(plan.forward), "BACKWARD": dict(plan.backward)},
         "step": "step" if any(x.task.name == "step" for x in plan.launches) else "forward",

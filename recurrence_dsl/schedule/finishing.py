@@ -1,0 +1,61 @@
+"""How the gradients of all chunks are computed at once: by one kernel or by two, and how many tokens a chunk has.
+
+What one kernel cannot hold is divided over instances, and then gradients come in shares that are stored in full
+precision and added up afterwards; or its results are divided over two kernels, which read their operands twice; or the
+chunks are made smaller, and more states are stored. The way that moves the fewest bytes is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..program.ops import Program, only
+from .maker import HELD, Maker
+from .pressure import held_by
+from .tasks import Launch, Walk
+from .traffic import gradient_bytes, state_bytes
+
+Groups = tuple[tuple[str, str, Program], ...]
+"""Kernels as a name, a description, and what they compute."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backward:
+    """Kernels for all gradients, and the chunk that they are made for."""
+
+    launches: tuple[Launch, ...]
+    chunk: int
+
+
+def finishing(maker: Maker, program: Program, chunks: tuple[int, ...]) -> Backward:
+    """The best way for an adjoint without the states' gradients; the first one, if it fits and needs no shares."""
+    best: tuple[tuple[bool, float], Backward] | None = None
+    spec, sizes = maker.recurrence.spec, maker.sizes
+    for chunk in chunks:
+        for groups in _ways(program, tuple(sizes)):
+            found = tuple(maker.launch(name, doc, part, Walk.PARALLEL, (chunk,)) for name, doc, part in groups)
+            fits = all(held_by(x, sizes) <= HELD[8] for x in found)
+            moved = gradient_bytes(spec, found, sizes) + 2 * state_bytes(spec, sizes, chunk)
+            if best is None or (not fits, moved) < best[0]:
+                best = (not fits, moved), Backward(found, chunk)
+            if fits and len(found) == 1 and not found[0].task.partial:
+                return best[1]
+        if best is not None and not best[0][0] and not any(x.task.partial for x in best[1].launches):
+            break
+    assert best is not None
+    return best[1]
+
+
+def _ways(program: Program, axes: tuple[str, ...]) -> Iterator[Groups]:
+    """All gradients in one kernel; or those along an axis in one and the others in another."""
+    name, doc = "finish_back", "Gradients of each chunk."
+    yield ((name, doc, program),)
+    for a in axes:
+        along = frozenset(k for k, i in program.outputs if a in program.values[i].dims)
+        others = frozenset(k for k, _ in program.outputs) - along
+        if along and others:
+            yield (
+                (f"{name}_{a}", f"Gradients of each chunk along {a}.", only(program, along.__contains__)),
+                (name, "The other gradients of each chunk.", only(program, others.__contains__)),
+            )

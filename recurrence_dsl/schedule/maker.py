@@ -1,0 +1,124 @@
+"""Chooses how a kernel is launched: which axes are divided over instances, which one it loops over, how many warps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from ..maths.recurrence import Recurrence
+from ..program.ops import Program
+from .pressure import Body, block_of, body_of
+from .splits import may_split, shares
+from .tasks import Launch, Settings, Task, Walk
+
+HELD = {4: 24_000, 8: 46_000}
+"""Numbers that an instance of so many warps holds without spilling, by the estimate of `pressure`: 32 lanes a warp,
+each with 255 registers, less what addresses and layouts take."""
+PARTS = 64
+"""Largest block of a divided axis in a walk, where instances for each sequence and head are few."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Blocks of the divided axes and of the axis looped over, and what the kernel then holds."""
+
+    splits: Mapping[str, int]
+    loop: tuple[str, int] | None
+    chunk: int
+    held: int
+
+    @property
+    def warps(self) -> int:
+        small = self.held <= HELD[4] // 8
+        return 1 if small and self.chunk == 1 else 4 if self.held <= HELD[4] else 8
+
+    @property
+    def fits(self) -> bool:
+        return self.held <= HELD[8]
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """Makes launches for the axes' sizes."""
+
+    recurrence: Recurrence
+    sizes: Mapping[str, int]
+
+    def launch(
+        self, name: str, doc: str, program: Program, walk: Walk, chunks: tuple[int, ...], keep: bool = False
+    ) -> Launch:
+        """The choice that `best` finds."""
+        return self._made(name, doc, program, walk, keep, self.best(program, walk, chunks))
+
+    def fitting(self, name: str, doc: str, program: Program, walk: Walk, chunk: int) -> Launch | None:
+        """As `launch`, but nothing where no choice fits."""
+        choice = self.best(program, walk, (chunk,))
+        return self._made(name, doc, program, walk, False, choice) if choice.fits else None
+
+    def best(self, program: Program, walk: Walk, chunks: tuple[int, ...]) -> Choice:
+        """The first choice that fits with the fewest shares of gradients, or the one that holds the least."""
+        least: Choice | None = None
+        found: tuple[int, Choice] | None = None
+        for choice in self.choices(program, walk, chunks):
+            parts = self.parts(program, choice)
+            if found is not None and parts >= found[0]:
+                continue
+            if choice.fits and parts == 1:
+                return choice
+            if choice.fits:
+                found = parts, choice
+            least = choice if least is None or choice.held < least.held else least
+        assert least is not None
+        return found[1] if found else least
+
+    def parts(self, program: Program, choice: Choice) -> int:
+        """In how many shares gradients are stored."""
+        if not shares(program, tuple(choice.splits)):
+            return 1
+        return math.prod(-(-self.sizes[a] // block) for a, block in choice.splits.items())
+
+    def _made(self, name: str, doc: str, program: Program, walk: Walk, keep: bool, choice: Choice) -> Launch:
+        splits = tuple(choice.splits)
+        loop = choice.loop[0] if choice.loop else None
+        task = Task(name, doc, program, walk, keep, splits, shares(program, splits), loop)
+        blocks = {**choice.splits, **(dict([choice.loop]) if choice.loop else {})}
+        return Launch(task, Settings(choice.chunk, tuple(blocks.items()), choice.warps))
+
+    def choices(self, program: Program, walk: Walk, chunks: tuple[int, ...]) -> Iterator[Choice]:
+        """What may be tried, the best first: few blocks before many, loops before dividing an axis over instances."""
+        body = self._body(program, walk)
+        free = [a for a in self.sizes if may_split(program, a, walk is Walk.REVERSE)]
+        looped = [a for a in self.sizes if walk is Walk.PARALLEL and body.loops(a)]
+        full = {a: block_of(n, body.least) for a, n in self.sizes.items()}
+        for chunk in chunks:
+            for splits in self._splits(free, full, walk):
+                for loop in (None, *self._loops(looped, {**full, **splits})):
+                    blocks = {**full, **splits, **(dict([loop]) if loop else {})}
+                    yield Choice(splits, loop, chunk, body.held(blocks, chunk, loop[0] if loop else None))
+
+    def _splits(self, free: list[str], full: Mapping[str, int], walk: Walk) -> Iterator[dict[str, int]]:
+        """Ever smaller blocks of the axes that may be divided, the largest halved first."""
+        blocks = dict(full)
+        if walk is not Walk.PARALLEL:
+            for a in free[-1:]:
+                blocks[a] = min(blocks[a], PARTS)
+        yield {a: b for a, b in blocks.items() if b != full[a]}
+        while free:
+            axis = max(free, key=lambda a: blocks[a])
+            if blocks[axis] <= 16:
+                return
+            blocks[axis] //= 2
+            yield {a: b for a, b in blocks.items() if b != full[a]}
+
+    def _loops(self, axes: list[str], full: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+        for parts in (2, 4, 8):
+            for a in axes:
+                if full[a] // parts >= 16:
+                    yield a, full[a] // parts
+
+    def _body(self, program: Program, walk: Walk) -> Body:
+        names = [s.name for s in self.recurrence.states]
+        names += [c.name for c in self.recurrence.spec.carried]
+        kept = {Walk.FORWARD: names, Walk.REVERSE: [f"state:{n}" for n in names], Walk.PARALLEL: []}[walk]
+        return body_of(program, self.sizes, frozenset(kept))

@@ -1,0 +1,41 @@
+"""Plans that large sizes ask for, tried on small ones: two finishing kernels, a walk that does one's work, kept states."""
+
+from __future__ import annotations
+
+import pytest
+
+from recurrence_dsl.schedule.maker import HELD
+
+from .compare import Case, assert_agreement, mixers
+
+SPLIT = {"FORWARD": "split", "BACKWARD": "split"}
+MERGED = {"FORWARD": "fused", "BACKWARD": "merged"}
+SIZES = {"K": 16, "V": 32}
+
+
+@pytest.fixture
+def small_register_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device on which no kernel for all gradients fits."""
+    monkeypatch.setitem(HELD, 8, 3000)
+    monkeypatch.setitem(HELD, 4, 2000)
+
+
+@pytest.mark.parametrize("plans", [SPLIT, MERGED])
+def test_two_finishing_kernels(plans: dict[str, str], small_register_file: None) -> None:
+    case = Case("retnet", length=35, batch=1, heads=2, sizes=SIZES, plans=plans)
+    kernels = mixers(case)[0].kernels
+    assert len(kernels.BACKWARD["split"]) == 4
+    assert "merged" in kernels.BACKWARD
+    assert_agreement(case)
+
+
+def test_shares_in_one_of_two_kernels(small_register_file: None) -> None:
+    case = Case("mamba2", length=20, batch=1, heads=2, groups=1, sizes=SIZES, plans=SPLIT)
+    assert_agreement(case)
+
+
+@pytest.mark.parametrize("spec", ["gated_delta_net", "hgrn"])
+def test_states_kept_by_the_fused_kernel(spec: str) -> None:
+    case = Case(spec, length=35, batch=1, heads=1, plans={"FORWARD": "fused", "BACKWARD": "split"})
+    assert "forward" in mixers(case)[0].kernels.KEEPING
+    assert_agreement(case)
