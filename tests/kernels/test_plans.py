@@ -1,4 +1,4 @@
-"""Plans that large sizes ask for, tried on small ones: two finishing kernels, a walk that does one's work, kept states."""
+"""Plans that large sizes ask for, tried on small ones: finishing kernels apart, merged into a walk, and kept states."""
 
 from __future__ import annotations
 
