@@ -40,9 +40,7 @@ def composition(
         return None
     if not any(s.erases for s in states):
         return Composition(transit, sizes, None)
-    if len(states) > 1:
-        return None
-    axis, other = _matrix_axes(states[0])
+    axis, other = _matrix_axes(states[0]) if len(states) == 1 else (None, None)
     if axis is None or other is None or sizes[axis] > LARGEST:
         return None
     return Composition(transit, {**sizes, other: sizes[axis]}, axis)
