@@ -82,12 +82,15 @@ def segments_pay(inputs, cu, heads):
 
 
 def _segment_size(inputs, heads):
-    """Tokens a segment: so many segments that their instances keep the device busy twice over."""
+    """Tokens a segment: so many segments that their instances keep the device busy twice over.
+
+    A sequence too short for that is cut all the same, for it is there to show that segments compose.
+    """
     if SEGMENT:
         return SEGMENT
     chunks = -(-inputs[0].shape[1] // BLOCK)
-    wanted = max(1, 2 * _processors(inputs[0].device) // max(1, _instances(inputs, None, heads)))
-    return BLOCK * max(LEAST, -(-chunks // wanted))
+    wanted = max(2, 2 * _processors(inputs[0].device) // max(1, _instances(inputs, None, heads)))
+    return BLOCK * max(LEAST if chunks >= 2 * LEAST else 1, -(-chunks // wanted))
 
 
 def _cut(inputs, heads):
