@@ -364,12 +364,19 @@ def _device_name(device):
     return _names[device]
 
 
+def offered(table, inputs, cu, heads):
+    """The plans that are worth measuring for a call, each with its kernels."""
+    plans = _PLANS[table]
+    pays = "segments" in plans and segments_pay(inputs, cu, heads)
+    return {name: kernels for name, kernels in plans.items() if pays or name != "segments"}
+
+
 def plan_by_rule(table, inputs, cu, heads):
     """One fused kernel where sequences and heads alone keep the device busy, a sequence in segments where they leave
     most of it idle, else the split plan.
     """
-    plans = _PLANS[table]
-    if "segments" in plans and segments_pay(inputs, cu, heads):
+    plans = offered(table, inputs, cu, heads)
+    if "segments" in plans:
         return "segments"
     if "split" not in plans or (table == "FORWARD" and _instances(inputs, cu, heads) >= _processors(inputs[0].device)):
         return "fused"

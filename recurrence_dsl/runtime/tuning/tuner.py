@@ -137,7 +137,7 @@ def _decided(mixer: Mixer, module: ModuleType, call: Call, table: str, key: str)
             mixer, f"measuring kernels for {key}; once, then kept in {store.folder()} (RECURRENCE_TUNE=0: not at all)"
         )
         found = Search(
-            getattr(module, table),
+            module.offered(table, call.inputs, call.cu, call.heads),
             alternatives(mixer.recurrence, mixer.choices),
             TUNER.bench(mixer, module, call, table, TUNER.clock),
             lambda line: _line(mixer, line),
