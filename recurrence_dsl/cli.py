@@ -186,13 +186,15 @@ def train(
     layers: Annotated[int, typer.Option(min=1, help="Number of layers.")] = 3,
     heads: Heads = 4,
     groups: Groups = 1,
-    length: Annotated[int, typer.Option(min=2, help="Tokens in a row.")] = 256,
-    batch: Annotated[int, typer.Option(min=1, help="Rows in a step.")] = 8,
+    length: Annotated[int | None, typer.Option(min=2, help="Tokens in a row: 256, or 64 for recall.")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Rows in a step: 8, or 32 for recall.")] = None,
     steps: Annotated[int, typer.Option(min=1, help="Steps at most.")] = 500,
-    minutes: Annotated[float, typer.Option(min=0, help="Minutes of training at most.")] = 2.0,
+    minutes: Annotated[
+        float, typer.Option(min=0, help="Minutes until the last step at most; a slow machine makes fewer steps.")
+    ] = 2.5,
     rate: Annotated[float, typer.Option(min=0, help="The highest learning rate.")] = 4e-3,
-    pairs: Annotated[int, typer.Option(min=1, help="Recall: key-value pairs in a row.")] = 8,
-    vocab: Annotated[int, typer.Option(min=4, help="Recall: number of different tokens.")] = 128,
+    pairs: Annotated[int, typer.Option(min=1, help="Recall: key-value pairs in a row.")] = 4,
+    vocab: Annotated[int, typer.Option(min=4, help="Recall: number of different tokens.")] = 64,
     seed: Annotated[int, typer.Option(help="Of the weights and the data's order.")] = 0,
 ) -> None:
     """Train a small model of a spec's layers; show what it generates, how fast it is, and its loss curve."""

@@ -138,8 +138,15 @@ def gated_norm(self: Any, x: Tensor, g: Tensor) -> Tensor:
     return rms(x, self.weight, self.eps) * gate
 
 
-def norm(self: Any, x: Tensor) -> Tensor:
-    return rms(x, self.weight, self.eps)
+def norm(self: Any, x: Tensor, residual: Tensor | None = None, prenorm: bool = False) -> Any:
+    """In a block of a model the norm also adds the residual, and gives the sum back."""
+    total = x if residual is None else x + residual
+    y = rms(total, self.weight, self.eps)
+    return (y, total) if prenorm else y
+
+
+def mlp(self: Any, x: Tensor, **_: Any) -> Tensor:
+    return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
 
 
 def group_norm(self: Any, x: Tensor) -> Tensor:
@@ -167,6 +174,7 @@ MODULES: Mapping[tuple[str, str], Callable[..., Any]] = {
     ("modules.norm.layernorm", "RMSNorm"): norm,
     ("modules.norm.layernorm", "GroupNorm"): group_norm,
     ("modules.rotary.ops", "RotaryEmbedding"): rotary,
+    ("modules.mlp", "GatedMLP"): mlp,
 }
 
 

@@ -29,7 +29,11 @@ def layer(name: str, **options: Any) -> Layer:
     groups = {"groups": 2} if name in GROUPED else {}
     torch.manual_seed(0)
     given = {"d_model": D, "heads": 4, "layer_index": 1, "layers": 3} | groups | sizes(spec) | options
-    return rd.compile_layer(spec, **given).double()
+    module = rd.compile_layer(spec, **given).double()
+    for parameter in module.parameters():
+        if parameter.ndim > 1 and not parameter.any():  # as published, but it would hide what lies behind it
+            parameter.data.normal_(std=0.3)
+    return module
 
 
 def tokens(batch: int, length: int, seed: int = 0) -> torch.Tensor:

@@ -44,6 +44,7 @@ def bounds(layers: int, index: int, width: int) -> tuple[torch.Tensor, torch.Ten
 
 RAW, LOWER = bounds(3, 2, D)
 HGRN2_FUNCTIONS = both("gla", cpu.gla) | {"rms_norm_linear": cpu.norm_linear, "swish": cpu.F.silu}
+HGRN_FUNCTIONS = both("hgrn", cpu.hgrn) | {"swiglu": lambda x, y: x.sigmoid() * x * y}
 CASES = (
     Case(
         "gla", "fla-gla", "layers.gla", "GatedLinearAttention",
@@ -96,7 +97,7 @@ CASES = (
     ),
     Case(
         "hgrn", "fla-hgrn", "layers.hgrn", "HGRNAttention",
-        {"hidden_size": D, "layer_idx": 2}, both("hgrn", cpu.hgrn) | {"swiglu": lambda x, y: x.sigmoid() * x * y},
+        {"hidden_size": D, "layer_idx": 2}, HGRN_FUNCTIONS,
         {"V": D, "heads": 1, "layer_index": 2, "layers": 3}, {"lower_bound": LOWER},
     ),
 )  # fmt: skip

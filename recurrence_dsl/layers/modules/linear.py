@@ -78,23 +78,23 @@ def build(site: Site) -> nn.Module:
         rank = site.count("rank")
         module = LowRankLinear(site.width(site.arg_axes), rank, site.shape(site.result_axes), bias, site.word("act"))
         weight, offset = module.up.weight, module.up.bias
-        _fill(module.down.weight, site, "down")
+        _fill(module.down.weight, site, "down", module.down.weight)
     else:
         module = Linear(site.width(site.arg_axes), site.shape(site.result_axes), bias)
         weight, offset = module.weight, module.bias
-    _fill(weight, site, "weight")
+    _fill(weight, site, "weight", weight)
     if offset is not None:
         nn.init.zeros_(offset)
-        _fill(offset, site, "bias")
+        _fill(offset, site, "bias", weight)
     return module
 
 
-def _fill(tensor: Tensor, site: Site, option: str) -> None:
-    """Draws a tensor as its option says; `fan_in` and `fan_out` are the widths that the map joins."""
+def _fill(tensor: Tensor, site: Site, option: str, matrix: Tensor) -> None:
+    """Draws a tensor as its option says; `fan_in` and `fan_out` are the widths that the matrix joins."""
     written = site.expression(option)
     if written is None:
         return
-    fans = {"fan_out": float(tensor.shape[-2 if tensor.ndim > 1 else -1]), "fan_in": float(tensor.shape[-1])}
+    fans = {"fan_out": float(matrix.shape[-2]), "fan_in": float(matrix.shape[-1])}
     axes = site.result_axes if option == "bias" and not site.word("within") else ()
     view = tensor.data.view(site.shape(axes)) if axes else tensor.data
     fill(view, written, {**site.values, **fans}, axes)

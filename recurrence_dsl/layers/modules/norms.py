@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..flow import Flow
+from ..initialise import fill
 from .signature import Brackets, LayerFunction, OptionKind, OptionSpec, Site
 
 
@@ -68,7 +69,7 @@ def _build(site: Site, centred: bool, per_head: bool, bias: bool, eps: float) ->
     if affine and scaled and "heads" in site.arg_axes:
         affine = (site.arg_axes.index("heads"), *affine)
     within = site.word("within")
-    return Norm(
+    norm = Norm(
         site.shape(site.arg_axes),
         over,
         affine,
@@ -77,6 +78,15 @@ def _build(site: Site, centred: bool, per_head: bool, bias: bool, eps: float) ->
         bias=site.flag("bias", bias),
         parts=site.sizes[within] if within else 1,
     )
+    _fill(norm, site, tuple(site.arg_axes[place] for place in affine))
+    return norm
+
+
+def _fill(norm: Norm, site: Site, axes: tuple[str, ...]) -> None:
+    """Draws the scale as its option says, one entry for each feature of `axes`."""
+    written = site.expression("weight")
+    if written is not None and norm.weight is not None:
+        fill(norm.weight.data.view(site.shape(axes)), written, site.values, axes)
 
 
 def build_rms(site: Site) -> nn.Module:
@@ -103,6 +113,7 @@ def _options(eps: str, affine: str, bias: str) -> tuple[OptionSpec, ...]:
             words=("true", "false", "heads"),
         ),
         OptionSpec("bias", OptionKind.FLAG, bias, "a learned offset beside the scale"),
+        OptionSpec("weight", OptionKind.INITIALISER, "1", "the scale's initialiser"),
         OptionSpec(
             "within",
             OptionKind.WORD,

@@ -1,4 +1,4 @@
-"""The training loop: AdamW under a warm-up and a cosine, until the steps or the minutes are used up."""
+"""The training loop: AdamW under a warm-up and a cosine, until the steps or the time are used up."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from torch import Tensor, nn
 
+from .budget import Budget
 from .options import TrainOptions
 from .recall import IGNORED
 
@@ -39,17 +40,18 @@ def loss_of(model: nn.Module, tokens: Tensor, targets: Tensor) -> Tensor:
     return F.cross_entropy(model(tokens).flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED)
 
 
-def optimise(model: nn.Module, rows: Rows, options: TrainOptions, console: Console) -> Course:
-    """Trains `model` in place."""
+def optimise(model: nn.Module, rows: Rows, options: TrainOptions, budget: Budget, console: Console) -> Course:
+    """Trains `model` in place. The learning rate follows the steps or the clock, whichever is further on."""
     optimiser = torch.optim.AdamW(_groups(model), lr=options.rate, betas=(0.9, 0.95))
-    course, start, limit = Course(), time.perf_counter(), options.minutes * 60
+    course, start = Course(), time.perf_counter()
+    budget.begin()
     model.train()
     with _progress(console) as bar:
         task = bar.add_task("training", total=1.0, note="")
         for step in range(options.steps):
-            done = max(step / options.steps, course.seconds / limit)
-            if done >= 1:
+            if step and not budget.allows(course.seconds / step):
                 break
+            done = max(step / options.steps, budget.spent())
             for group in optimiser.param_groups:
                 group["lr"] = options.rate * schedule(done)
             tokens, targets = rows()

@@ -23,8 +23,9 @@ class TrainOptions:
     out         the folder for the picture and the figures, made if missing
     task        `text`: the next byte of the Python standard library's sources; `recall`: multi-query associative recall
     settings    sizes of the spec's dims and values of its consts; a dim without one has `d_model / heads`
-    length      tokens a row; batch: rows a step
-    steps       steps at most, fewer where `minutes` of training are over first
+    length      tokens a row; batch: rows a step; where not given, what suits the task
+    steps       steps at most
+    minutes     from the call to the last step, at most: a slow or busy machine makes fewer steps, and at least one
     rate        the highest learning rate
     pairs       key-value pairs of a recall row; vocab: its number of different tokens
     seed        of the weights and of the order of the data
@@ -39,12 +40,18 @@ class TrainOptions:
     layers: int = 3
     heads: int = 4
     groups: int = 1
-    length: int = 256
-    batch: int = 8
+    length: int | None = None
+    batch: int | None = None
     steps: int = 500
-    minutes: float = 2.0
+    minutes: float = 2.5
     rate: float = 4e-3
-    pairs: int = 8
-    vocab: int = 128
+    pairs: int = 4
+    vocab: int = 64
     seed: int = 0
     new_tokens: int = 240
+
+    @property
+    def rows(self) -> tuple[int, int]:
+        """Rows a step and tokens a row; where not given, a few long rows of text, or many short ones of questions."""
+        batch, length = (8, 256) if self.task is Task.TEXT else (32, 64)
+        return self.batch or batch, self.length or length

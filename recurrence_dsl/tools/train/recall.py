@@ -21,7 +21,7 @@ class Recall:
     """Rows of `length` tokens with `pairs` pairs; keys are the lower half of the vocabulary, values the upper.
 
     The pairs come first, then each key once more; a query's distance follows a power law with exponent `power - 1`, so
-    most are asked soon. The other tokens are random.
+    most are asked soon. The other tokens are random values, never keys, so that they state nothing.
     """
 
     vocab: int
@@ -42,7 +42,7 @@ class Recall:
         half, pairs = self.vocab // 2, self.pairs
         keys = 1 + _distinct(batch, half - 1, pairs, generator)
         values = half + torch.randint(self.vocab - half, (batch, pairs), generator=generator)
-        tokens = torch.randint(self.vocab, (batch, self.length), generator=generator)
+        tokens = half + torch.randint(self.vocab - half, (batch, self.length), generator=generator)
         targets = torch.full((batch, self.length), IGNORED)
         tokens[:, 0 : 2 * pairs : 2] = keys
         tokens[:, 1 : 2 * pairs : 2] = values

@@ -17,6 +17,7 @@ class TrainReport:
     task: str
     parameters: int
     steps: int
+    planned: int
     loss_before: float
     loss_after: float
     tokens_per_second: float
@@ -31,6 +32,10 @@ def show_figures(report: TrainReport, console: Console) -> None:
         f"held-out loss: {report.loss_before:.3f} before, {report.loss_after:.3f} after {report.steps} steps "
         f"(nats a token)"
     )
+    if report.steps < report.planned:
+        console.print(
+            f"stopped after {report.steps} of {report.planned} steps, for the time was over: --minutes gives more"
+        )
     console.print(f"training speed: {report.tokens_per_second:,.0f} tokens a second, {report.seconds:.0f} s")
     console.print(f"loss curve: {report.picture}")
 

@@ -16,6 +16,7 @@ from ...check.spec import Spec
 from ...diagnostics import CallError
 from ...layers import LanguageModel
 from ...pipeline import load
+from .budget import Budget
 from .corpus import BYTES, Corpus, standard_library
 from .generation import generate
 from .loop import Course, loss_of, optimise
@@ -34,26 +35,26 @@ def train(options: TrainOptions, console: Console | None = None) -> TrainReport:
 
     Raises SpecError or CallError for a spec, a size or a folder that does not do.
     """
-    console = console or Console()
+    console, budget = console or Console(), Budget(60 * options.minutes)
     spec = load(options.spec)
     out = folder(options.out)
     torch.manual_seed(options.seed)
     match options.task:
         case Task.TEXT:
-            return _text(spec, options, out, console)
+            return _text(spec, options, budget, out, console)
         case Task.RECALL:
-            return _recall(spec, options, out, console)
+            return _recall(spec, options, budget, out, console)
 
 
-def _text(spec: Spec, options: TrainOptions, out: Path, console: Console) -> TrainReport:
-    corpus = standard_library()
+def _text(spec: Spec, options: TrainOptions, budget: Budget, out: Path, console: Console) -> TrainReport:
+    corpus, (batch, length) = standard_library(), options.rows
     model = make_model(spec, options, BYTES)
     generator = torch.Generator().manual_seed(options.seed)
-    held_out = corpus.held_out_rows(HELD_OUT_ROWS, options.length)
+    held_out = corpus.held_out_rows(HELD_OUT_ROWS, length)
     console.print(f"{spec.name}: {_count(model):,} parameters, {corpus.name} ({len(corpus.train) / 1e6:.1f} MB)")
     with fastest_threads(_trial(model, options, *held_out)):
         before = held_out_loss(model, *held_out)
-        course = optimise(model, lambda: corpus.rows(options.batch, options.length, generator), options, console)
+        course = optimise(model, lambda: corpus.rows(batch, length, generator), options, budget, console)
         after = held_out_loss(model, *held_out)
         made = generate(model, _prompt(corpus), options.new_tokens, options.seed)
     show_text(made, console)
@@ -66,17 +67,16 @@ def _text(spec: Spec, options: TrainOptions, out: Path, console: Console) -> Tra
     return report
 
 
-def _recall(spec: Spec, options: TrainOptions, out: Path, console: Console) -> TrainReport:
-    task = Recall(options.vocab, options.pairs, options.length)
+def _recall(spec: Spec, options: TrainOptions, budget: Budget, out: Path, console: Console) -> TrainReport:
+    batch, length = options.rows
+    task = Recall(options.vocab, options.pairs, length)
     model = make_model(spec, options, options.vocab)
     generator = torch.Generator().manual_seed(options.seed)
     held_out = task.rows(4 * HELD_OUT_ROWS, torch.Generator().manual_seed(options.seed + 1))
-    console.print(
-        f"{spec.name}: {_count(model):,} parameters, recall of {options.pairs} pairs in {options.length} tokens"
-    )
+    console.print(f"{spec.name}: {_count(model):,} parameters, recall of {options.pairs} pairs in {length} tokens")
     with fastest_threads(_trial(model, options, *held_out)):
         before = held_out_loss(model, *held_out)
-        course = optimise(model, lambda: task.rows(options.batch, generator), options, console)
+        course = optimise(model, lambda: task.rows(batch, generator), options, budget, console)
         after = held_out_loss(model, *held_out)
         share = recall_accuracy(model, *held_out)
     report = _report(spec, options, model, course, before, after, out, accuracy=share)
@@ -109,8 +109,10 @@ def make_model(spec: Spec, options: TrainOptions, vocab: int) -> LanguageModel:
 def _trial(model: LanguageModel, options: TrainOptions, tokens: Tensor, targets: Tensor) -> Callable[[], None]:
     """Forward and backward on as many rows as a step has, leaving no trace."""
 
+    batch, _ = options.rows
+
     def run() -> None:
-        loss_of(model, tokens[: options.batch], targets[: options.batch]).backward()
+        loss_of(model, tokens[:batch], targets[:batch]).backward()
         model.zero_grad()
 
     return run
@@ -154,6 +156,7 @@ def _report(
         options.task.value,
         _count(model),
         len(course.losses),
+        options.steps,
         before,
         after,
         course.tokens_per_second,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,16 +19,20 @@ def fastest_threads(run: Callable[[], object]) -> Iterator[int]:
     try:
         if most > 1:
             run()  # the first run allocates and compiles
-            seconds = {count: _seconds(run, count) for count in (1, most)}
-            torch.set_num_threads(min(seconds, key=lambda count: seconds[count]))
+            alone = _seconds(run, 1)
+            torch.set_num_threads(most if _seconds(run, most, alone) < alone else 1)
         yield torch.get_num_threads()
     finally:
         torch.set_num_threads(most)
 
 
-def _seconds(run: Callable[[], object], threads: int) -> float:
+def _seconds(run: Callable[[], object], threads: int, limit: float = math.inf) -> float:
+    """How long some runs take; not all are made when the first already take longer than `limit`."""
     torch.set_num_threads(threads)
-    start = time.perf_counter()
+    start, taken = time.perf_counter(), 0.0
     for _ in range(RUNS):
         run()
-    return time.perf_counter() - start
+        taken = time.perf_counter() - start
+        if taken > limit:
+            break
+    return taken
