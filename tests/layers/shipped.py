@@ -28,7 +28,7 @@ def layer(name: str, **options: Any) -> Layer:
     spec = rd.load(name)
     groups = {"groups": 2} if name in GROUPED else {}
     torch.manual_seed(0)
-    given = {"d_model": D, "heads": 4, "layer_index": 1, "layers": 3} | groups | sizes(spec) | options
+    given: dict[str, Any] = {"d_model": D, "heads": 4, "layer_index": 1, "layers": 3} | groups | sizes(spec) | options
     module = rd.compile_layer(spec, **given).double()
     for parameter in module.parameters():
         if parameter.ndim > 1 and not parameter.any():  # as published, but it would hide what lies behind it
