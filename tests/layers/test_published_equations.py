@@ -124,3 +124,35 @@ def test_the_documented_spec_of_torchscales_retention() -> None:
     with torch.no_grad():
         assert (layer(x) - want).abs().max() < 1e-10
         assert (stepped(layer, x) - want).abs().max() < 1e-10
+
+
+def test_lightning() -> None:
+    """TransNormerLLM's decays, exp(-8 h / H (1 - l / L)), in the parallel form of a layer that is not the first."""
+    index, layers = 2, 5
+    layer = rd.compile_layer("lightning", d_model=D, heads=H, K=K, V=K, layer_index=index, layers=layers).double()
+    x = drawn(2, 19, D, seed=5)
+    q, k, v, z = (F.linear(x, layer.get_parameter(f"{name}.linear.weight")) for name in "qkvz")
+    q, k, v = (t.unflatten(-1, (H, K)) for t in (F.silu(q), F.silu(k), v))
+    distance = torch.arange(19)[:, None] - torch.arange(19)
+    rate = 8 * torch.arange(H, dtype=DOUBLE) / H * (1 - index / layers)
+    mask = torch.where(distance >= 0, torch.exp(-rate[:, None, None] * distance.clamp(min=0)), 0.0)
+    o = torch.einsum("bthk,bshk,hts,bshv->bthv", q, k, mask, v).flatten(2) * K**-0.5
+    with torch.no_grad():
+        want = F.linear(F.rms_norm(o, (D,), eps=1e-6) * z, layer.get_parameter("out.linear.weight"))
+        assert (layer(x) - want).abs().max() < 1e-10
+        assert (stepped(layer, x) - want).abs().max() < 1e-10
+
+
+def test_min_gru() -> None:
+    """The paper's first form: h = (1 - z) h + z c, with z a sigmoid of a map of the token and c another map."""
+    layer = rd.compile_layer("min_gru", d_model=D, heads=H, V=K).double()
+    x, h, outputs = drawn(2, 19, D, seed=6), torch.zeros(2, D, dtype=DOUBLE), []
+    maps = {name: layer.get_submodule(f"{name}.linear") for name in "zc"}
+    z, c = (F.linear(x, m.get_parameter("weight"), m.get_parameter("bias")) for m in maps.values())
+    for t in range(19):
+        h = (1 - z[:, t].sigmoid()) * h + z[:, t].sigmoid() * c[:, t]
+        outputs.append(h)
+    with torch.no_grad():
+        want = F.linear(torch.stack(outputs, 1), layer.get_parameter("out.linear.weight"))
+        assert (layer(x) - want).abs().max() < 1e-10
+        assert (stepped(layer, x) - want).abs().max() < 1e-10
