@@ -38,7 +38,7 @@ layer x : [D]
 '''
 
 
-def main(steps: int = 500, cases: int = 5, out: Path = Path("out/new_variant")) -> TrainReport:
+def main(steps: int = 200, cases: int = 5, out: Path = Path("out/new_variant")) -> TrainReport:
     """Returns the figures of the training: `accuracy` is the share of the questions that the trained layers answer."""
     spec = rd.load(IDEA)
     # 1. What did the compiler find? The transition's class, the proven range of the decay, the canonical equations.
@@ -49,15 +49,16 @@ def main(steps: int = 500, cases: int = 5, out: Path = Path("out/new_variant")) 
     print(f"{len(report.rows)} properties, {'all hold' if report.passed else 'some fail'}")
     assert report.passed, report.failures
     # 3. A layer, an ordinary torch module.
-    layer = rd.compile_layer(spec, d_model=64, heads=2, K=32, V=32)
+    layer = rd.compile_layer(spec, d_model=32, heads=2, K=16, V=16)
     print(
         f"{sum(p.numel() for p in layer.parameters()):,} parameters; y has shape",
-        tuple(layer(torch.randn(1, 9, 64)).shape),
+        tuple(layer(torch.randn(1, 9, 32)).shape),
     )
-    # 4. Does it remember? Multi-query associative recall: key-value pairs, then questions.
+    # 4. Does it remember? Multi-query associative recall: key-value pairs, then questions. By chance one answer in
+    #    eight is right; a layer whose state holds what it was told answers nearly all within a minute.
     options = TrainOptions(
-        spec=IDEA, out=out, task=Task.RECALL, d_model=64, layers=2, heads=2, length=32, batch=32, pairs=4, vocab=32,
-        steps=steps, rate=6e-3,
+        spec=IDEA, out=out, task=Task.RECALL, d_model=32, layers=1, heads=1, length=16, batch=32, pairs=3, vocab=16,
+        steps=steps, rate=1e-2,
     )  # fmt: skip
     return train(options, Console())
 

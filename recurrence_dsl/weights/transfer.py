@@ -29,7 +29,7 @@ class Report:
         return not (self.missing or self.unmatched or self.misshaped)
 
     def __str__(self) -> str:
-        lines = [f"{len(self.loaded)} tensors loaded"]
+        lines = [f"{len(self.loaded)} tensors fit"]
         lines += [f"missing: {name}" for name in self.missing]
         lines += [f"unmatched: {name}" for name in self.unmatched]
         lines += [f"misshaped: {name} is {list(has)}, wanted {list(want)}" for name, has, want in self.misshaped]
@@ -45,7 +45,7 @@ def load(
     copied then.
     """
     own, aliases = _own(target)
-    entries = entries_of(target, format)
+    entries = entries_of(target, format, own)
     missing, misshaped, copies = [], [], {}
     for entry in entries:
         wanted = entry_shape(entry, [tuple(own[name].shape) for name in entry.ours])
@@ -79,7 +79,7 @@ def export(source: Layer | LanguageModel, format: str | Format) -> dict[str, Ten
     own, aliases = _own(source)
     exported: dict[str, Tensor] = {}
     seen: set[str] = set()
-    for entry in entries_of(source, format):
+    for entry in entries_of(source, format, own):
         owners = {aliases[name] for name in entry.ours}
         if not owners <= seen:
             exported[entry.theirs] = joined(entry, [own[name] for name in entry.ours])
@@ -87,10 +87,22 @@ def export(source: Layer | LanguageModel, format: str | Format) -> dict[str, Ten
     return exported
 
 
-def entries_of(target: Layer | LanguageModel, format: str | Format) -> tuple[Entry, ...]:
-    """The format's entries for a whole model, or for a layer by itself."""
+def entries_of(target: Layer | LanguageModel, format: str | Format, own: Mapping[str, Tensor]) -> tuple[Entry, ...]:
+    """The format's entries for a whole model, or for a layer by itself, whose tensors are `own`.
+
+    Raises CallError where the format is about other tensors, that is, made for another spec.
+    """
     chosen = read_format(format) if isinstance(format, str) else format
-    return chosen.model_entries(len(target.blocks)) if isinstance(target, LanguageModel) else chosen.layer_entries()
+    whole = isinstance(target, LanguageModel)
+    entries = chosen.model_entries(len(target.blocks)) if whole else chosen.layer_entries()
+    strange = [name for entry in entries for name in entry.ours if name not in own]
+    if strange:
+        raise CallError(
+            "R0906",
+            f"the checkpoint format `{chosen.name}` is for the spec `{chosen.spec}`; there is no `{strange[0]}` here",
+            "take the format that was made for this spec",
+        )
+    return entries
 
 
 def joined(entry: Entry, ours: list[Tensor]) -> Tensor:

@@ -14,10 +14,12 @@ from torch.distributed.fsdp import fully_shard
 
 from recurrence_dsl.layers import LanguageModel
 
+SPECS = ("gla", "mamba2", "rwkv6")
 
-def model() -> LanguageModel:
+
+def model(spec: str) -> LanguageModel:
     torch.manual_seed(0)
-    return LanguageModel("gla", vocab=23, d_model=16, n_layers=2, heads=2, K=4, V=8).double()
+    return LanguageModel(spec, vocab=23, d_model=16, n_layers=2, heads=2, K=4, V=8).double()
 
 
 def losses(lm: nn.Module) -> list[float]:
@@ -40,13 +42,14 @@ def compare(rank: int, world: int, port: int) -> None:
     dist.init_process_group("gloo", rank=rank, world_size=world)
     try:
         mesh = init_device_mesh("cpu", (world,))
-        want, lm = losses(model()), model()
-        for block in lm.blocks:
-            fully_shard(block, mesh=mesh)
-        fully_shard(lm, mesh=mesh)
-        got = losses(lm)
-        assert want[-1] < want[0]
-        assert all(abs(a - b) < 1e-9 for a, b in zip(got, want, strict=True)), (got, want)
+        for spec in SPECS:
+            want, lm = losses(model(spec)), model(spec)
+            for block in lm.blocks:
+                fully_shard(block, mesh=mesh)
+            fully_shard(lm, mesh=mesh)
+            got = losses(lm)
+            assert want[-1] < want[0], spec
+            assert all(abs(a - b) < 1e-9 for a, b in zip(got, want, strict=True)), (spec, got, want)
     finally:
         dist.destroy_process_group()
 

@@ -40,10 +40,11 @@ def test_load_checkpoint() -> None:
 
 
 def test_new_variant(tmp_path: Path, capsys: Any) -> None:
-    report = example("new_variant").main(steps=40, cases=2, out=tmp_path)
-    assert report.loss_after < report.loss_before - 0.5
-    assert 0 < report.accuracy < 1
-    assert "all hold" in capsys.readouterr().out
+    report = example("new_variant").main(steps=150, cases=2, out=tmp_path)
+    assert report.accuracy > 0.9  # by chance an eighth
+    printed = capsys.readouterr().out
+    assert "all hold" in printed
+    assert "key channel + rank-one" in printed
     assert (tmp_path / "loss.png").is_file()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 from itertools import pairwise
 
 import pytest
@@ -141,6 +142,21 @@ def test_an_empty_row(name: str) -> None:
     assert worst(state, module.initial_state(2)) == 0
 
 
+@each
+def test_every_key_names_a_line_of_the_spec(name: str) -> None:
+    """A key is a mixer's param, a param of the block, or a line's name, the function and what that holds."""
+    module = layer(name)
+    spec, graph = module.graph.spec, module.graph
+    lines = {line.name for line in graph.lines} | {"out"}
+    params = {f"mixer.{param.name}" for param in spec.params} | {param.name for param in graph.params}
+    functions = "(linear|conv|rmsnorm|layernorm|groupnorm)(_[0-9]+)?"
+    for key in module.state_dict():
+        line, _, rest = key.partition(".")
+        known = line in lines and re.fullmatch(rf"{functions}(\.down|\.up)?\.(weight|bias)", rest)
+        assert key in params or known, key
+    assert params <= module.state_dict().keys()
+
+
 def test_modules_are_named_after_their_lines() -> None:
     shapes = {key: tuple(value.shape) for key, value in layer("gla").state_dict().items()}
     assert shapes == {
@@ -183,12 +199,19 @@ def test_options_that_do_not_do(options: dict[str, int], code: str) -> None:
         rd.compile_layer("gla", **{name: value for name, value in given.items() if value is not None})
 
 
-def test_compiled_by_torch() -> None:
-    module, x = layer("mamba2").float(), tokens(2, 12).float()
-    with torch.no_grad():
-        want = module(x)
-        got = torch.compile(module, backend="aot_eager", fullgraph=False)(x)
-    assert torch.allclose(got, want, atol=1e-6)
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch.compile itself looks at tensors between its graphs
+@pytest.mark.parametrize("name", ["mamba2", "delta_net"])
+def test_compiled_by_torch(name: str) -> None:
+    """The same outputs and the same gradients."""
+    module, x = layer(name), tokens(2, 12)
+    results = []
+    for run in (module, torch.compile(module, backend="aot_eager")):
+        module.zero_grad()
+        y = run(x)
+        y.square().sum().backward()
+        results.append([y.detach(), *(p.grad.clone() for p in module.parameters() if p.grad is not None)])
+    assert len(results[0]) > 5
+    assert all(torch.allclose(a, b, atol=1e-12, rtol=0) for a, b in zip(*results, strict=True))
 
 
 def carried(state: State) -> Tensor:

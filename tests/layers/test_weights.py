@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from typer.testing import CliRunner
 
 import recurrence_dsl as rd
+from recurrence_dsl.cli import app
 from recurrence_dsl.layers import LanguageModel
 
 from . import transformers_on_cpu as hf
@@ -86,6 +88,28 @@ def test_the_command_line_converts(tmp_path: Path) -> None:
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "model.safetensors" in run.stdout
     assert (tmp_path / "ours" / "recurrence.json").is_file()
+
+
+def test_the_command_line_converts_back_and_says_what_does_not_fit(tmp_path: Path) -> None:
+    published(tmp_path / "theirs")
+    rd.weights.convert(tmp_path / "theirs", tmp_path / "ours")
+    back, other = (
+        CliRunner().invoke(app, ["convert", str(tmp_path / "ours"), "-o", str(tmp_path / "back"), "--to", name])
+        for name in ("hf-mamba2", "hf-mamba")
+    )
+    assert back.exit_code == 0
+    assert "hf-mamba2" in back.output
+    assert other.exit_code == 1
+    assert "R0906" in other.output
+    assert "is for the spec `selective_scan`" in " ".join(other.output.split())
+    tensors = rd.weights.read_tensors(tmp_path / "theirs")
+    tensors["strange"] = tensors.pop("backbone.norm_f.weight")
+    save_file(tensors, tmp_path / "theirs" / "model.safetensors", {"format": "pt"})
+    broken = CliRunner().invoke(app, ["convert", str(tmp_path / "theirs"), "-o", str(tmp_path / "no")])
+    assert broken.exit_code == 1
+    assert "missing: backbone.norm_f.weight" in broken.output
+    assert "unmatched: strange" in broken.output
+    assert not (tmp_path / "no").exists()
 
 
 def test_half_precision_stays(tmp_path: Path) -> None:
