@@ -86,6 +86,10 @@ golden: $(READY) ## rewrite the golden files; read the diff before committing it
 bench: $(READY) ## measure speed on this machine's CPU (some minutes; keep it otherwise idle)
 	$(BIN)/python benchmarks/cpu.py $(ARGS)
 
+.PHONY: bench-gpu
+bench-gpu: $(READY) ## check and time the Triton kernels on a GPU, beside fla's; ARGS=--dry runs it small on a CPU
+	$(BIN)/python -m benchmarks.gpu $(ARGS)
+
 .PHONY: pictures
 pictures: $(READY) ## draw the pictures of the README and the docs again
 	$(BIN)/python docs/pictures/draw.py

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,28 @@ def test_where_every_kernel_is_wrong_none_is_used(lines, monkeypatch) -> None:
             mixer(**inputs)
     assert len([line for line in lines if "measuring" in line]) == 1
     assert not store.known(mixer.kernels.NAME)
+
+
+def test_where_every_kernel_is_wrong_auto_turns_to_torch_and_says_so(lines, monkeypatch, capsys) -> None:
+    mixer, inputs = made()
+    wanted = mixer.kernels_of("torch").run(inputs, {}, mixer.initial_state(1))[0]["o"]
+    tampered(monkeypatch, mixer.kernels, "", lambda o: 2 * o)
+    mixer.choices = replace(mixer.choices, fallback=True)
+    assert torch.equal(mixer(**inputs), wanted)
+    assert "back end torch from here on: error[R0411]" in capsys.readouterr().err
+    said = len(lines)
+    assert torch.equal(mixer(**inputs), wanted)
+    assert len(lines) == said
+
+
+def test_a_trace_follows_what_was_measured_for_its_sizes(lines) -> None:
+    mixer, inputs = made()
+    module, tensors = mixer.kernels, list(inputs.values())
+    traced = lambda keep: module._settled("FORWARD", "fused traced", tensors, None, 1, keep)  # noqa: E731
+    assert traced(keep=False) == "fused"
+    module.TUNED[module.tuning_key("FORWARD", tensors, None, 1)] = "split finish.num_warps=8"
+    assert traced(keep=False) == "split finish.num_warps=8"
+    assert module._settled("FORWARD", "fused", tensors, None, 1) == "fused"
 
 
 def test_nothing_is_measured_where_tuning_is_off_or_a_trace_is_made(lines, monkeypatch) -> None:
