@@ -108,7 +108,7 @@ def timings(spec: str, shape: Shape, device: Device) -> Iterator[Timing]:
     params = {n: p.detach() for n, p in mixer.named_parameters()}
     other = rival(spec, inputs, params)
     weight = torch.randn_like(_first(mixer(**inputs)))
-    needed = moved(mixer, shape.batch * shape.length, device.dtype)
+    needed = moved(mixer, inputs)
     difference = _difference(mixer, inputs, other) if other and device.name == "cuda" else None
     yield from _timed(spec, "recurrence_dsl", shape, mixer, inputs, weight, device, needed)
     if other is not None and device.name == "cuda":

@@ -14,7 +14,7 @@ from ..runtime.choices import split_options
 from ..schedule.cost import costs
 from ..syntax import parse, print_ast
 from .canonical import canonical_latex, canonical_text
-from .plan_text import triton_plan_text
+from .plan_text import triton_cost_text, triton_plan_text
 from .program_text import program_text
 from .trace_text import trace_text
 from .typed_spec import typed_spec_text
@@ -67,8 +67,10 @@ def explain_stage(
         case "derive":
             return _programs(compiled)
         case "schedule":
-            form = triton_plan_text(planned_triton(compiled, sizes)) if backend == "triton" else _form(compiled)
-            return f"{form}\n\n{_cost(compiled, sizes)}"
+            if backend == "triton":
+                plan = planned_triton(compiled, sizes)
+                return f"{triton_plan_text(plan)}\n\n{triton_cost_text(spec, plan, sizes)}"
+            return f"{_form(compiled)}\n\n{_cost(compiled, sizes)}"
         case "emit":
             emit = emitted_triton if backend == "triton" else emitted
             return emit(compiled, sizes, heads).rstrip("\n")

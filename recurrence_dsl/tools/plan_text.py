@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from ..check.spec import Spec
+from ..schedule.traffic import Traffic, plan_traffic
 from ..schedule.triton_plan import Launch, TritonPlan
 
 
@@ -24,3 +28,18 @@ def _row(launch: Launch) -> tuple[str, ...]:
 
 def _ways(title: str, ways: tuple[tuple[str, tuple[str, ...]], ...]) -> str:
     return f"{title}: " + "; ".join(f"{name} ({', '.join(kernels)})" for name, kernels in ways)
+
+
+def triton_cost_text(spec: Spec, plan: TritonPlan, sizes: Mapping[str, int], dtype: str = "bfloat16") -> str:
+    """FLOPs and bytes of a token and head by each plan, beside the least that any kernel must move."""
+    forward, backward = plan_traffic(spec, plan, sizes, dtype)
+    rows = [("", "FLOPs", "bytes", "least"), *_costs("forward", forward), *_costs("backward", backward)]
+    width = max(len(row[0]) for row in rows)
+    table = [f"  {a:<{width}}  {b:>9}  {c:>7}  {d:>7}" for a, b, c, d in rows]
+    shown = ", ".join(f"{name} = {size}" for name, size in sizes.items())
+    title = f"cost of a token and head in {dtype} with {shown} (least: inputs, outputs and their gradients once)"
+    return "\n".join([title, *table])
+
+
+def _costs(direction: str, ways: tuple[Traffic, ...]) -> list[tuple[str, str, str, str]]:
+    return [(f"{direction}, {t.name}", f"{t.flops:,.0f}", f"{t.moved:,.0f}", f"{t.least:,.0f}") for t in ways]

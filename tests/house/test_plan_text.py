@@ -1,0 +1,24 @@
+"""`explain --backend triton --stage schedule` prints what each plan moves beside the least that any kernel must."""
+
+from __future__ import annotations
+
+import re
+
+import recurrence_dsl as rd
+from recurrence_dsl.tools.explain import explain_stage
+
+
+def test_every_plan_has_its_flops_and_bytes():
+    text = explain_stage(rd.load("retnet"), "schedule", 4, {"K": 128, "V": 128}, "triton")
+    rows = re.findall(r"^  (forward|backward), ([\w, ]*\w) +([\d,]+) +([\d,]+) +([\d,]+)$", text, re.MULTILINE)
+    costs = {(way, plan): tuple(int(n.replace(",", "")) for n in numbers) for way, plan, *numbers in rows}
+    for way in ("forward", "backward"):
+        (listed,) = re.findall(rf"^{way}: (.*)$", text, re.MULTILINE)
+        assert set(re.findall(r"(\w+) \(", listed)) <= {plan for w, plan in costs if w == way}
+    tensor, states = 2 * 128, 2 * 128 * 128 // 64  # bytes of a token's row, and of a state once a chunk
+    for (way, _), (flops, moved, least) in costs.items():
+        assert least == (4 * tensor if way == "forward" else 7 * tensor)  # q k v o; q k v do dq dk dv
+        assert moved >= least
+        assert flops >= 4 * 128 * 128  # a state is written and read
+    carry, finish = 2 * tensor + states, 4 * tensor + states  # k v, the states; q k v o, the states
+    assert costs["forward", "split"][1] == carry + finish
