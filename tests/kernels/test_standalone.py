@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 
 import recurrence_dsl as rd
 from recurrence_dsl.cli import app
+from recurrence_dsl.runtime.tuning import store
 
 from .compare import Case, compare, random_inputs
 
@@ -68,3 +70,17 @@ def test_the_file_runs_where_this_package_is_not(tmp_path: Path) -> None:
     assert found.keys() == wanted.keys()
     for name, x in found.items():
         compare(name, x, wanted[name].detach(), 2e-5)
+
+
+def test_what_was_measured_goes_along(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("RECURRENCE_CACHE_DIR", str(tmp_path / "cache"))
+    plain = written(tmp_path).read_text()
+    (name,) = re.findall(r'^NAME = "(\w+)"$', plain, re.MULTILINE)
+    store.remember(name, "FORWARD float32 ..", "split finish.num_warps=8")
+    tuned = written(tmp_path).read_text()
+    assert "FORWARD float32 ..': 'split finish.num_warps=8" in tuned
+    namespace: dict[str, object] = {}
+    (line,) = re.findall(r"^TUNED = \{.*?^\}", tuned, re.MULTILINE | re.DOTALL)
+    exec(line, namespace)
+    assert namespace["TUNED"] == {"FORWARD float32 ..": "split finish.num_warps=8"}
+    assert tuned.replace(line, "TUNED = {}") == plain
