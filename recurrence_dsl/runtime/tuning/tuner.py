@@ -101,15 +101,34 @@ def ready(mixer: Mixer, inputs: Mapping[str, Tensor], state: Mapping[str, Tensor
     tensors = [inputs[row[0]] for row in module.INPUTS]
     if not TUNER.wanted(tensors[0]) or _watched(tensors):
         return
+    keys = {t: module.tuning_key(t, tensors, cu, mixer.choices.heads) for t in _passes(mixer, inputs, state)}
+    if all(key in module.TUNED for key in keys.values()):
+        return
+    call = _call(mixer, module, tensors, state, cu)
+    with _LOCK, torch.no_grad():
+        for table, key in keys.items():
+            if key not in module.TUNED:
+                module.TUNED[key] = _decided(mixer, module, call, table, key)
+
+
+def _passes(mixer: Mixer, inputs: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """Only the forward pass, where no gradient will be asked for."""
+    leaves = (*inputs.values(), *state.values(), *mixer.parameters()) if torch.is_grad_enabled() else ()
+    return PASSES if any(x.requires_grad for x in leaves) else PASSES[:1]
+
+
+def _call(
+    mixer: Mixer, module: ModuleType, tensors: Sequence[Tensor], state: Mapping[str, Tensor], cu: Tensor | None
+) -> Call:
+    """The call's tensors, detached, in the order of the module's tables."""
     params = dict(mixer.named_parameters())
-    carried = [state[row[0]] for row in module.STATES]
-    call = Call(tensors, [params[row[0]] for row in module.PARAMS], carried, cu, mixer.choices.heads)
-    for table in PASSES if _learning(call) else PASSES[:1]:
-        key = module.tuning_key(table, tensors, cu, call.heads)
-        if key not in module.TUNED:
-            with _LOCK, torch.no_grad():
-                if key not in module.TUNED:
-                    module.TUNED[key] = _decided(mixer, module, _detached(call), table, key)
+    return Call(
+        [x.detach() for x in tensors],
+        [params[row[0]].detach() for row in module.PARAMS],
+        [state[row[0]].detach() for row in module.STATES],
+        cu,
+        mixer.choices.heads,
+    )
 
 
 def _watched(tensors: Sequence[Tensor]) -> bool:
@@ -117,15 +136,6 @@ def _watched(tensors: Sequence[Tensor]) -> bool:
     if torch.compiler.is_compiling() or any(type(x) not in (Tensor, nn.Parameter) for x in tensors):
         return True
     return _on_gpu(tensors[0]) and torch.cuda.is_current_stream_capturing()
-
-
-def _learning(call: Call) -> bool:
-    return torch.is_grad_enabled() and any(x.requires_grad for x in (*call.inputs, *call.params, *call.state))
-
-
-def _detached(call: Call) -> Call:
-    inputs, params, state = ([x.detach() for x in part] for part in (call.inputs, call.params, call.state))
-    return Call(inputs, params, state, call.cu, call.heads)
 
 
 def _decided(mixer: Mixer, module: ModuleType, call: Call, table: str, key: str) -> str:
