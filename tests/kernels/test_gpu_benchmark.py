@@ -17,7 +17,9 @@ from benchmarks.gpu.speed import Device, Shape, subject
 def test_a_dry_run_writes_the_report_and_the_plot(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--dry", "--check", "retnet", "--spec", "retnet", "--out", str(tmp_path)]) == 0
     found = json.loads((tmp_path / "results.json").read_text())
-    assert [a["plan"] for a in found["agreement"]] == ["fused/split", "split/fused"]
+    plans = [a["plan"].split("/") for a in found["agreement"]]
+    assert {"fused", "split"} <= {forward for forward, _ in plans}
+    assert {"fused", "split"} <= {backward for _, backward in plans}
     assert all(a["repeats"] and 0 < a["values"] <= 1 and 0 < a["gradients"] <= 1 for a in found["agreement"])
     assert [t["direction"] for t in found["timings"]] == ["forward", "forward+backward"]
     for t in found["timings"]:
@@ -36,7 +38,7 @@ def test_what_goes_wrong_is_reported_and_the_rest_goes_on(tmp_path: Path) -> Non
     assert main(given) == 1
     found = json.loads((tmp_path / "results.json").read_text())
     assert found["failures"][0].startswith("checking no_such_spec in float32: CallError: error[R0906]")
-    assert len(found["agreement"]) == 2
+    assert {a["spec"] for a in found["agreement"]} == {"retnet"}
 
 
 def test_without_a_gpu_the_benchmark_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
