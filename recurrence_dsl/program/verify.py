@@ -25,7 +25,7 @@ _KINDS = {Op.INPUT: "input", Op.PARAM: "param", Op.STATE: "state"}
 
 def verify_program(program: Program) -> None:
     """Raises StageError where the program does not hold together."""
-    is_adjoint = any(key.startswith(("input:", "param:")) for key, _ in program.outputs)
+    is_adjoint = not any(key.startswith("output:") for key, _ in program.outputs)
     for place, v in enumerate(program.values):
         require(v.index == place and all(a < place for a in v.args), STAGE, f"%{place} comes before its operands")
         require(is_adjoint or v.op not in ADJOINT, STAGE, f"{v.op} in a program that is no adjoint")

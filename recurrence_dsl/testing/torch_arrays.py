@@ -120,6 +120,7 @@ def _energy(x: Tensor) -> Tensor:
 
 
 def _binary(fn: Fn, left: Tensor, right: Tensor) -> Tensor:
+    """Where two numbers are equal, the gradient of `min` goes to the left one, that of `max` to the right one."""
     match fn:
         case Fn.ADD:
             return left + right
@@ -132,9 +133,9 @@ def _binary(fn: Fn, left: Tensor, right: Tensor) -> Tensor:
         case Fn.POW:
             return left**right
         case Fn.MIN:
-            return torch.minimum(left, right)
+            return torch.where((right < left) | right.isnan(), right, left)
         case Fn.MAX:
-            return torch.maximum(left, right)
+            return torch.where((right < left) | left.isnan(), left, right)
         case _:
             raise ValueError(f"`{fn.value}` does not take two arguments")
 

@@ -12,7 +12,7 @@ from recurrence_dsl.testing.properties import PACKED, STEP
 from recurrence_dsl.testing.random_specs import spec_texts
 
 QUICK = settings(
-    max_examples=40,
+    max_examples=25,
     derandomize=True,
     database=None,
     deadline=None,
