@@ -108,8 +108,9 @@ def _source_wrapper(fault: Fault, original: Callable[..., Any]) -> Callable[...,
     """The faulty text under a name of its own: an operation's name is never registered twice with different code."""
 
     def wrapped(*args: Any, **options: Any) -> str:
-        label = re.sub(r"\W", "_", fault.name)
-        return _UNIQUE.sub(rf'NAME = "\1_{label}"', _where_it_fits(fault.in_source, original(*args, **options)))
+        before = original(*args, **options)
+        after, label = _where_it_fits(fault.in_source, before), re.sub(r"\W", "_", fault.name)
+        return after if after == before else _UNIQUE.sub(rf'NAME = "\1_{label}"', after)
 
     return wrapped
 

@@ -87,7 +87,7 @@ FAULTS = (
     Fault("decays as quotients of exponentials", "gla", T, source=(_EXP, "return torch.exp(2 * x) / torch.exp(x)")),
     Fault("an unmasked tail", "gla", K, source=(_TAIL, "g_S")),
     Fault("early and late tokens of a tile exchanged", "gla", K, source=(_SEEN, _LATER)),
-    Fault("transposed scores", "linear_attention", K, source=("_dot(q, tl.trans(k)", "_dot(k, tl.trans(q)")),
+    Fault("transposed scores", "gla", K, source=("_dot(q * e, tl.trans(k * e)", "_dot(k * e, tl.trans(q * e)")),
     Fault(
         "a state carried in half precision",
         "retnet",
