@@ -54,7 +54,7 @@ def values(spec: Spec, case: Case) -> Mapping[str, Tensor]:
 @lru_cache(maxsize=16)
 def slopes(spec: Spec, case: Case) -> Mapping[str, Tensor]:
     """The gradients of a case's own tensors under the cotangents of its seed: `input:`, `param:`, `state:`."""
-    return _slopes(spec, draw_inputs(spec, case), case)
+    return slopes_of(spec, draw_inputs(spec, case), case, weights(spec, case))
 
 
 def weights(spec: Spec, case: Case) -> dict[str, Tensor]:
@@ -62,24 +62,27 @@ def weights(spec: Spec, case: Case) -> dict[str, Tensor]:
     return cotangents(values(spec, case), case.seed + 1)
 
 
-def values_slack(spec: Spec, case: Case) -> dict[str, float]:
+def values_slack(spec: Spec, case: Case, drawn: Drawn | None = None) -> dict[str, float]:
     """What rounded inputs and rounded arithmetic make of each result: no algorithm can be asked for more.
 
     The larger of two: the tolerance times the change for a unit relative perturbation of everything that goes in; and a
     multiple of the change when every operation of the token loop is off by the roundoff that the mixer accumulates in.
+    `drawn` are other tensors of the case's shapes than its own.
     """
-    drawn, exact = draw_inputs(spec, case), values(spec, case)
+    drawn = drawn or draw_inputs(spec, case)
     moved = results(spec, nudged(drawn, case), case)
     noisy = token_loop(spec, *_in_double(drawn), **_sizes(case), arrays=_noisy(case))
     named = {f"output:{n}": t for n, t in noisy[0].items()} | {f"state:{n}": t for n, t in noisy[1].items()}
-    return _slack(exact, moved, named, case)
+    return _slack(results(spec, drawn, case), moved, named, case)
 
 
-def slopes_slack(spec: Spec, case: Case) -> dict[str, float]:
-    """As `values_slack`, for the gradients."""
-    drawn, exact = draw_inputs(spec, case), slopes(spec, case)
-    moved = _slopes(spec, nudged(drawn, case), case)
-    noisy = _slopes(spec, drawn, case, arrays=_noisy(case))
+def slopes_slack(
+    spec: Spec, case: Case, drawn: Drawn | None = None, given: Mapping[str, Tensor] | None = None
+) -> dict[str, float]:
+    """As `values_slack`, for the gradients; `given` are other cotangents than the case's own."""
+    drawn, given = drawn or draw_inputs(spec, case), given or weights(spec, case)
+    exact, moved = (slopes_of(spec, tensors, case, given) for tensors in (drawn, nudged(drawn, case)))
+    noisy = slopes_of(spec, drawn, case, given, arrays=_noisy(case))
     return _slack(exact, moved, noisy, case)
 
 
@@ -156,10 +159,6 @@ def _flow(value: Tensor, slope: Tensor) -> float:
 def slopes_of(spec: Spec, drawn: Drawn, case: Case, weights: Mapping[str, Tensor], **options: Any) -> dict[str, Tensor]:
     """The gradients of any tensors of a case's shapes under the given cotangents."""
     return gradients(spec, drawn.inputs, drawn.params, drawn.state, weights, **_sizes(case), **options)
-
-
-def _slopes(spec: Spec, drawn: Drawn, case: Case, **options: Any) -> dict[str, Tensor]:
-    return slopes_of(spec, drawn, case, weights(spec, case), **options)
 
 
 def _sizes(case: Case) -> dict[str, Any]:

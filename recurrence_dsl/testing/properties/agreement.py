@@ -62,28 +62,36 @@ def directional(spec: Spec, case: Case) -> Error:
 
 
 def against_values(
-    spec: Spec, case: Case, got: Mapping[str, Tensor], want: Mapping[str, Tensor] | None = None
+    spec: Spec,
+    case: Case,
+    got: Mapping[str, Tensor],
+    want: Mapping[str, Tensor] | None = None,
+    slack: Callable[[], Mapping[str, float]] | None = None,
 ) -> Error:
-    """Results of a case's own tensors, measured against the interpreter's, or against `want` of such tensors."""
+    """Results of a case's own tensors, measured against the interpreter's, or against `want` with its `slack`."""
     return compare(
         got,
         reference.values(spec, case) if want is None else want,
         case,
         floors=reference.value_floors(spec, case),
-        slack=lambda: reference.values_slack(spec, case),
+        slack=slack or (lambda: reference.values_slack(spec, case)),
     )
 
 
 def against_slopes(
-    spec: Spec, case: Case, got: Mapping[str, Tensor], want: Mapping[str, Tensor] | None = None
+    spec: Spec,
+    case: Case,
+    got: Mapping[str, Tensor],
+    want: Mapping[str, Tensor] | None = None,
+    slack: Callable[[], Mapping[str, float]] | None = None,
 ) -> Error:
-    """Gradients of a case's own tensors, measured against the token loop's, or against `want` of such tensors."""
+    """Gradients of a case's own tensors, measured against the token loop's, or against `want` with its `slack`."""
     return compare(
         got,
         reference.slopes(spec, case) if want is None else want,
         case,
         floors=reference.slope_floors(spec, case),
-        slack=lambda: reference.slopes_slack(spec, case),
+        slack=slack or (lambda: reference.slopes_slack(spec, case)),
     )
 
 

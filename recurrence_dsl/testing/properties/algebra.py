@@ -63,7 +63,8 @@ def _additive(spec: Spec, case: Case, mixer: subject.Mixer, drawn: Drawn, name: 
     sizes = {key: max(largest(run[key]) for run in runs) for key in parts}
     exact = replace(drawn, inputs={**drawn.inputs, name: total})
     error = compare(got, parts, case, floors=sizes, slack=lambda: _slack(spec, case, exact))
-    return replace(error, name=f"{error.name}, linear in {name}")
+    of_three = error.units / 3  # each of the three results may be off by the tolerance
+    return replace(error, units=of_three, name=f"{error.name}, linear in {name}")
 
 
 def _slack(spec: Spec, case: Case, drawn: Drawn) -> dict[str, float]:

@@ -14,7 +14,7 @@ from .. import reference, subject
 from ..case import Case
 from ..finding import Property
 from ..measure import Error, worst
-from ..random_inputs import cotangents, draw_inputs
+from ..random_inputs import Drawn, cotangents, draw_inputs
 from .agreement import against_slopes, against_values
 
 CHUNK_SIZES = (1, 2, 7, 16, 64)
@@ -57,18 +57,26 @@ def packed(spec: Spec, case: Case) -> Error:
     together = subject.run(mixer, drawn.inputs, starts, cu_seqlens=ends)
     weights = cotangents(together, case.seed + 1)
     slopes = subject.gradients(mixer, replace(drawn, state=starts), weights, cu_seqlens=ends)
-    values_alone, slopes_alone = list[dict[str, Tensor]](), list[dict[str, Tensor]]()
+    parts = list[tuple[Case, Drawn, dict[str, Tensor]]]()
     for i, (a, b) in enumerate(pairwise(bounds)):
-        part = replace(drawn.tokens(a, b), state={n: t[i : i + 1] for n, t in starts.items()})
         its = {n: w[:, a:b] if n.startswith("output:") else w[i : i + 1] for n, w in weights.items()}
-        values_alone.append(reference.results(spec, part, replace(row, length=b - a)))
-        slopes_alone.append(reference.slopes_of(spec, part, replace(row, length=b - a), its))
-    return worst(
-        (
-            against_values(spec, row, together, _joined(values_alone)),
-            against_slopes(spec, row, slopes, _joined(slopes_alone)),
-        )
-    )
+        state = {n: t[i : i + 1] for n, t in starts.items()}
+        parts.append((replace(row, length=b - a), replace(drawn.tokens(a, b), state=state), its))
+    values = _joined([reference.results(spec, part, of) for of, part, _ in parts])
+    wanted = _joined([reference.slopes_of(spec, part, of, its) for of, part, its in parts])
+
+    def values_slack() -> Mapping[str, float]:
+        return _added([reference.values_slack(spec, of, part) for of, part, _ in parts])
+
+    def slopes_slack() -> Mapping[str, float]:
+        return _added([reference.slopes_slack(spec, of, part, its) for of, part, its in parts])
+
+    of_values = against_values(spec, row, together, values, values_slack)
+    return worst((of_values, against_slopes(spec, row, slopes, wanted, slopes_slack)))
+
+
+def _added(parts: list[dict[str, float]]) -> dict[str, float]:
+    return {name: sum(part[name] for part in parts) for name in parts[0]}
 
 
 def _joined(parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
