@@ -12,7 +12,6 @@ from .builder import Builder
 from .ops import Prim
 
 NONE: tuple[int | None, ...] = (None, None)
-TINY = 1e-300
 
 
 def pull_back(b: Builder, prim: Prim, args: tuple[int, ...], out: int, g: int) -> tuple[int | None, ...]:
@@ -58,7 +57,8 @@ def _one(b: Builder, prim: Prim, x: int, out: int, g: int) -> int | None:
         case Prim.SQRT:
             return b.div(b.mul(b.number(0.5), g), _conj(b, out))
         case Prim.ABS if b.is_complex(x):
-            return b.mul(g, b.div(x, b.map(Prim.MAX, out, b.number(TINY))))
+            away_from_zero = b.add(out, b.map(Prim.EQUAL, out, b.number(0)))  # at zero the gradient is zero
+            return b.mul(g, b.div(x, away_from_zero))
         case Prim.ABS:
             return b.mul(g, b.map(Prim.SIGN, x))
         case Prim.SIGMOID:

@@ -15,6 +15,16 @@ FOUND = {
     ),
     # the two sides of a tie: the kernels gave the gradient to one of them, the definition half of it to both
     "max of equal numbers": ("input x, y\nstate s = 0.5 * s[t-1] + x\noutput o = max(s - s, y)", {"scale": 0.0}),
+    # 0 / max(0, 1e-300), where float32 holds no 1e-300
+    "modulus of zero": (
+        "input x\ninput c : complex\nstate s : complex = exp(1i * x) * s[t-1] + c\noutput o = abs(s)",
+        {"scale": 0.0},
+    ),
+    # the conditioning of a softmax of large numbers was taken from another initial state
+    "packed softmax": (
+        "dim K, V\ninput x : [K]\ninput y : [V]\nstate s : [K, V] = s[t-1] + x * y\noutput o = softmax[V](s)",
+        {"scale": 30.0, "length": 50, "sizes": {"K": 2, "V": 8}},
+    ),
     "min of equal numbers": ("input x, y\nstate s = 0.5 * s[t-1] + x\noutput o = min(y, x, s - s)", {"scale": 0.0}),
 }
 
