@@ -191,7 +191,7 @@ def train(
     steps: Annotated[int, typer.Option(min=1, help="Steps at most.")] = 500,
     minutes: Annotated[
         float, typer.Option(min=0, help="Minutes until the last step at most; a slow machine makes fewer steps.")
-    ] = 2.5,
+    ] = 2.25,
     rate: Annotated[float, typer.Option(min=0, help="The highest learning rate.")] = 4e-3,
     pairs: Annotated[int, typer.Option(min=1, help="Recall: key-value pairs in a row.")] = 4,
     vocab: Annotated[int, typer.Option(min=4, help="Recall: number of different tokens.")] = 64,

@@ -43,7 +43,7 @@ class TrainOptions:
     length: int | None = None
     batch: int | None = None
     steps: int = 500
-    minutes: float = 2.5
+    minutes: float = 2.25
     rate: float = 4e-3
     pairs: int = 4
     vocab: int = 64
