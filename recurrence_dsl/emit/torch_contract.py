@@ -18,22 +18,35 @@ class Operand:
 
 def contraction(x: Operand, y: Operand, over: Dims, out: Dims) -> str:
     """The product of `x` and `y` summed over `over`, with dims `out`."""
-    kept = tuple(d for d in out if d in x.dims and d in y.dims)
-    only_x = tuple(d for d in out if d in x.dims and d not in y.dims and d not in (BATCH, HEAD))
-    only_y = tuple(d for d in out if d in y.dims and d not in x.dims and d not in (BATCH, HEAD))
+    only_x, only_y = _own(x, y, out), _own(y, x, out)
     if not only_x or not only_y:
         narrow, wide = (x, y) if not only_x else (y, x)
         return _vector(narrow, wide, over, out, only_x or only_y)
-    batch = tuple(d for d in out if d in kept or d in (BATCH, HEAD))
+    found = factors(x, y, over, out)
+    if not found:
+        return _einsum(x, y, out)
+    a, b = found
+    plain = len(only_x) == len(only_y) == 1
+    return f"{a} @ {b}" if plain else f"({a} @ {b}).reshape({', '.join(f'@{d}@' for d in out)})"
+
+
+def factors(x: Operand, y: Operand, over: Dims, out: Dims) -> tuple[str, str] | None:
+    """The two matrices whose product is the contraction, their rows and columns flattened; None where it is none."""
+    only_x, only_y = _own(x, y, out), _own(y, x, out)
+    if not only_x or not only_y:
+        return None
+    batch = tuple(d for d in out if d in (BATCH, HEAD) or (d in x.dims and d in y.dims))
     for left, right, rows, columns in ((x, y, only_x, only_y), (y, x, only_y, only_x)):
-        if out != (*batch, *rows, *columns):
-            continue
-        a, b = _matrix(left, batch, rows, over), _matrix(right, batch, over, columns)
-        if a and b and len(rows) == 1 and len(columns) == 1:
-            return f"{a} @ {b}"
-        if a and b:
-            return f"({a} @ {b}).reshape({', '.join(f'@{d}@' for d in out)})"
-    return _einsum(x, y, out)
+        if out == (*batch, *rows, *columns):
+            a, b = _matrix(left, batch, rows, over), _matrix(right, batch, over, columns)
+            if a and b:
+                return a, b
+    return None
+
+
+def _own(x: Operand, y: Operand, out: Dims) -> Dims:
+    """Dims of the result that `x` alone brings."""
+    return tuple(d for d in out if d in x.dims and d not in y.dims and d not in (BATCH, HEAD))
 
 
 def _vector(narrow: Operand, wide: Operand, over: Dims, out: Dims, rest: Dims) -> str:

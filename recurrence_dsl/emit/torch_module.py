@@ -15,6 +15,8 @@ from ..resources import templates
 from ..schedule.phases import phases
 from .layout import packed, unpacked
 from .names import docstring, operator_name
+from .torch_narrow import Leaves, may_stay_narrow, narrow_results
+from .torch_pointwise import handed_over
 from .torch_printer import TorchPrinter
 from .torch_shapes import Sizes
 
@@ -58,6 +60,7 @@ class Programs:
 def torch_source(spec: Spec, programs: Programs, sizes: dict[str, int], heads: int, about: dict[str, object]) -> str:
     """The module's text: it imports torch alone and runs by itself."""
     printed = _Module(spec, programs, sizes)
+    functions = printed.functions()
     context: dict[str, object] = {
         "spec": spec.name,
         "doc": docstring(spec.doc),
@@ -66,11 +69,13 @@ def torch_source(spec: Spec, programs: Programs, sizes: dict[str, int], heads: i
         "heads": heads,
         "sizes": tuple(sizes.items()),
         "tables": printed.tables(),
-        "functions": printed.functions(),
+        "functions": functions,
+        "carry_needs": printed.carry_needs,
         "helpers": printed.helpers(),
         "unique_name": _UNNAMED,
         "recurrent": programs.body is programs.step,
         "phased": printed.phased,
+        "narrow": bool(printed.narrow),
         **about,
     }
     environment = jinja2.Environment(
@@ -100,8 +105,16 @@ class _Module:
         whole = any(v.op in (Op.SCAN, Op.SHIFT) for v in programs.body.values)
         self.phased = programs.body is not programs.step and not whole
         self.sizes = Sizes(sizes)
+        self.narrow = self._narrow()
         self.used: set[str] = set()
+        self.carry_needs: dict[str, dict[str, bool]] = {}
         self.carried = carried_names(spec)
+
+    def _narrow(self) -> frozenset[str]:
+        """Inputs that keep a single entry for all heads where they have a single group."""
+        grouped = frozenset(i.name for i in self.spec.inputs if i.per_group)
+        whole = (self.programs.body, self.programs.backward)
+        return grouped if self.phased and all(may_stay_narrow(p, grouped) for p in whole) else frozenset()
 
     def functions(self) -> tuple[Function, ...]:
         p = self.programs
@@ -135,10 +148,20 @@ class _Module:
         keep = lambda names: tuple(f"keep:{n}" for n in names)  # noqa: E731
         needs = "The state after a chunk, and what else needs the state before it."
         early = (keep(p.to_carry), keep(p.to_finish))
+        handed = handed_over(p.prepare)
+        first = Leaves(narrow=self.narrow)
+        second = Leaves(handed - set(p.to_finish), self.narrow | narrow_results(p.prepare, first))
+        third = Leaves(handed - set(p.to_carry), second.narrow | narrow_results(p.carry, second))
+        received = (*p.to_finish, *p.carried)
+        self.carry_needs[name] = {
+            "inputs": any(v.op is Op.INPUT and v.attr not in p.to_carry for v in p.carry.values),
+            "state": any(v.op is Op.STATE for v in p.carry.values),
+            "coming": any(v.op is Op.COTANGENT and not _from_later(v) for v in p.carry.values),
+        }
         return [
-            self._function(f"{name}_prepare", p.prepare, "What needs no carried state.", early),
-            self._function(f"{name}_carry", p.carry, needs, (keys[-1], keep(p.carried)), p.to_carry),
-            self._function(f"{name}_finish", p.finish, "The results.", keys[:-1], (*p.to_finish, *p.carried)),
+            self._function(f"{name}_prepare", p.prepare, "What needs no carried state.", early, (), first),
+            self._function(f"{name}_carry", p.carry, needs, (keys[-1], keep(p.carried)), p.to_carry, second),
+            self._function(f"{name}_finish", p.finish, "The results.", keys[:-1], received, third),
         ]
 
     def helpers(self) -> tuple[str, ...]:
@@ -171,12 +194,18 @@ class _Module:
         return tuple(f"{kind}:{d.name}" for d in declared)  # type: ignore[attr-defined]
 
     def _function(
-        self, name: str, program: Program, doc: str, keys: tuple[tuple[str, ...], ...], kept: tuple[str, ...] = ()
+        self,
+        name: str,
+        program: Program,
+        doc: str,
+        keys: tuple[tuple[str, ...], ...],
+        kept: tuple[str, ...] = (),
+        leaves: Leaves | None = None,
     ) -> Function:
-        printer = TorchPrinter(program, self.sizes, in_place=self.phased and name != "step")
+        printer = TorchPrinter(program, self.sizes, in_place=leaves is not None, leaves=leaves)
         static, lines = printer.body(static=True), printer.body(static=False)
-        leaves = {(v.op, str(v.attr)): printer.names[v.index] for v in program.values}
-        named = lambda op, names: [leaves.get((op, n), "_") for n in names]  # noqa: E731
+        given = {(v.op, str(v.attr)): printer.names[v.index] for v in program.values}
+        named = lambda op, names: [given.get((op, n), "_") for n in names]  # noqa: E731
         params = unpacked(named(Op.PARAM, [p.name for p in self.spec.params]), "params")
         coming = [*self._keys("output", self.spec.outputs), *(f"state:{n}" for n in self.carried)]
         opening = (

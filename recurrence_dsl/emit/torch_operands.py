@@ -7,6 +7,7 @@ import math
 from ..program.ops import BATCH, Op, Program, term_counts
 from .names import Names
 from .torch_contract import Operand
+from .torch_narrow import Leaves, one_for_all_heads
 from .torch_shapes import Sizes, aligned
 
 _STATIC = frozenset((Op.PARAM, Op.NUMBER, Op.SIZE, Op.HEAD_INDEX, Op.HEAD_COUNT))
@@ -16,15 +17,23 @@ class TorchOperands:
     """The values of one program. `static` ones depend on parameters alone and are computed once a call."""
 
     def __init__(
-        self, program: Program, sizes: Sizes, taken: frozenset[str] = frozenset(), in_place: bool = False
+        self,
+        program: Program,
+        sizes: Sizes,
+        taken: frozenset[str] = frozenset(),
+        in_place: bool = False,
+        leaves: Leaves | None = None,
     ) -> None:
         self.in_place = in_place  # where no autograd watches, a value used up may hold the result
+        leaves = leaves or Leaves()
+        self.owned, self.narrow = leaves.owned, one_for_all_heads(program, leaves.narrow)
         self.program, self.sizes = program, sizes
         self.names = Names(program, taken).of
         self._terms = term_counts(program)
         self.helpers: set[str] = set()
         self.static = self._static()
         self.uses = self._uses()
+        self.fusions: dict[int, tuple[int, int]] = {}
         self._text: dict[int, tuple[str, int]] = {}
 
     def _static(self) -> frozenset[int]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..program.ops import Op, Prim, Value
+from ..program.ops import BATCH, HEAD, Op, Prim, Program, Value
+from .torch_contract import Operand, factors
 from .torch_operands import TorchOperands
 
 _INFIX = {Prim.ADD: ("+", 1), Prim.SUB: ("-", 1), Prim.MUL: ("*", 2), Prim.DIV: ("/", 2), Prim.POW: ("**", 4)}
@@ -27,9 +28,66 @@ _METHODS = {"+": "add_", "-": "sub_", "*": "mul_", "/": "div_"}
 _FRESH = frozenset((Op.MAP, Op.CONTRACT, Op.SCORES, Op.APPLY, Op.APPLY_T, Op.SOLVE, Op.SOLVE_T, Op.SUM))
 """Operations whose result is a tensor of its own, not a view of an operand."""
 
+_VIEWS = frozenset((Op.RENAME, Op.EXPAND, Op.SELECT, Op.FIRST, Op.LAST))
+
+
+def is_fresh(program: Program, v: Value) -> bool:
+    """Has the value a tensor of its own? Another name for what nothing else looks at has."""
+    if v.op is Op.RENAME:
+        (x,) = v.args
+        alone = sum(x in u.args for u in program.values) == 1 and all(x != i for _, i in program.outputs)
+        return alone and is_fresh(program, program.values[x])
+    return v.op in _FRESH and v.attr not in (Prim.RE, Prim.IM, Prim.CONJ)
+
+
+def handed_over(program: Program) -> frozenset[str]:
+    """Names of the kept results whose tensors only the receiver uses: fresh ones, of which there is no view."""
+    seen = {a for v in program.values if v.op in _VIEWS for a in v.args}
+    kept = [(k.removeprefix("keep:"), program.values[i]) for k, i in program.outputs if k.startswith("keep:")]
+    return frozenset(name for name, v in kept if v.index not in seen and is_fresh(program, v))
+
 
 class TorchPointwise(TorchOperands):
     """Texts of MAP values."""
+
+    def _fusions(self) -> dict[int, tuple[int, int]]:
+        """Sums that take a product up as it is formed: sum -> (what it is added to, the product)."""
+        found: dict[int, tuple[int, int]] = {}
+        for v in self.program.values if self.in_place else ():
+            if v.op is Op.MAP and v.attr is Prim.ADD and v.index not in self.static and not v.is_complex:
+                fitting = [(x, y) for x, y in (v.args, v.args[::-1]) if self._takes_up(x, y, v)]
+                if fitting:
+                    matrices_first = lambda xy: (self.program.values[xy[1]].op is Op.CONTRACT, xy[1])  # noqa: E731
+                    found[v.index] = max(fitting, key=matrices_first)
+        return found
+
+    def _takes_up(self, x: int, y: int, v: Value) -> bool:
+        product = self.program.values[y]
+        alone = self.uses[y] == 1 and not product.hint and product.dims == v.dims and y not in self.static
+        pointwise = product.op is Op.MAP and product.attr is Prim.MUL
+        return alone and (pointwise or self._is_matrix_product(product)) and self._used_up(x, v)
+
+    def _is_matrix_product(self, v: Value) -> bool:
+        if v.op is not Op.CONTRACT or v.dims[:2] != (BATCH, HEAD) or len(v.dims) != 4 or v.index in self.narrow:
+            return False
+        x, y = (Operand("x", self.program.values[a].dims) for a in v.args)
+        return factors(x, y, v.attr, v.dims) is not None  # type: ignore[arg-type]
+
+    def _fused(self, v: Value) -> str:
+        """`total + x * y` or `total + x @ y`, written over the total."""
+        total, index = self.fusions[v.index]
+        product = self.program.values[index]
+        if product.op is Op.CONTRACT:
+            self.helpers.add("plus")
+            x, y = (self.operand(a) for a in product.args)
+            a, b = factors(x, y, product.attr, product.dims) or ("", "")  # type: ignore[arg-type]
+            return f"_plus({self.text(total)}, {a}, {b})"
+        numbers = [a for a in product.args if self.program.values[a].op is Op.NUMBER]
+        if numbers:
+            (rest,) = (a for a in product.args if a not in numbers)
+            return f"{self.atom(total)}.add_({self.fit(rest, v.dims)[0]}, alpha={self.text(numbers[0])})"
+        x, y = (self.fit(a, v.dims)[0] for a in product.args)
+        return f"{self.atom(total)}.addcmul_({x}, {y})"
 
     def _map(self, v: Value) -> tuple[str, int]:
         """The text, and how tightly it binds: 1 sums, 2 products, 3 signs, 4 powers, 9 names and calls."""
@@ -62,6 +120,8 @@ class TorchPointwise(TorchOperands):
         return (f"-{text}" if strength > 3 else f"-({text})"), 3
 
     def _infix(self, v: Value, sign: str, level: int) -> tuple[str, int]:
+        if v.index in self.fusions:
+            return self._fused(v), 9
         written = self._in_place(v, sign)
         if written:
             return written, 9
@@ -84,8 +144,9 @@ class TorchPointwise(TorchOperands):
 
     def _used_up(self, index: int, v: Value) -> bool:
         x = self.program.values[index]
-        fresh = x.op in _FRESH and x.attr not in (Prim.RE, Prim.IM, Prim.CONJ)
-        return fresh and self.uses[index] == 1 and x.dims == v.dims and x.is_complex == v.is_complex
+        fresh = is_fresh(self.program, x) or (x.op is Op.INPUT and x.attr in self.owned)
+        same = x.dims == v.dims and x.is_complex == v.is_complex
+        return fresh and same and self.uses[index] == 1 and (index in self.narrow) == (v.index in self.narrow)
 
     def _extreme(self, v: Value, prim: Prim) -> str:
         x, y = v.args

@@ -23,8 +23,10 @@ class TorchPrinter(TorchPointwise):
     def body(self, static: bool) -> list[str]:
         """The statements of the static part or of the block's part."""
         lines: list[str] = []
+        self.fusions = self._fusions()
+        taken_up = {product for _, product in self.fusions.values()}
         for v in self.program.values:
-            if (v.index in self.static) is not static or v.op is Op.NUMBER:
+            if (v.index in self.static) is not static or v.op is Op.NUMBER or v.index in taken_up:
                 continue
             if v.op in LEAVES and v.op is not Op.HEAD_INDEX:
                 continue
@@ -95,9 +97,15 @@ class TorchPrinter(TorchPointwise):
         columns = Operand(self.atom(y), tuple(COL if d == ROW else d for d in dims))
         out = tuple(d for d in v.dims if d in (*self.program.values[x].dims, *columns.dims))
         text, _ = self._product(self.operand(x), columns, v, out)
-        if self.in_place and set(self.program.values[pair].dims) <= set(out):
+        if self._over_scores(v, out):
             return f"({text}).mul_({aligned(self.atom(pair), self.program.values[pair].dims, out)})", 9
         return f"({text}) * {self.text(pair)}", 2
+
+    def _over_scores(self, v: Value, out: tuple[str, ...]) -> bool:
+        """May the decays be multiplied into the product of `x` and `y`, whose dims are `out`?"""
+        x, y, pair = v.args
+        one = {x, y} <= self.narrow and pair not in self.narrow
+        return self.in_place and not one and set(self.program.values[pair].dims) <= set(out)
 
     def _vector_pair(self, index: int) -> bool:
         return any(d not in LEADING for d in self.program.values[index].dims)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
-from ..program.ops import BATCH, LEADING, LEAVES, Op, Program, Value, term_counts
+from ..program.ops import BATCH, LEADING, LEAVES, Op, Prim, Program, Value, term_counts
 
 _FREE = frozenset((Op.PARAM, Op.NUMBER, Op.SIZE, Op.HEAD_INDEX, Op.HEAD_COUNT))
 _COSTLY = frozenset((Op.CONTRACT, Op.SCORES, Op.APPLY, Op.APPLY_T, Op.SOLVE, Op.SOLVE_T))
@@ -33,6 +33,7 @@ def phases(program: Program, sequential: Callable[[Value], bool]) -> Phases:
     """The phases of a program whose `sequential` leaves come from the chunk before (or, backwards, after)."""
     late, free = _late(program, sequential), _free(program)
     early = frozenset(v.index for v in program.values if v.index not in late | free and v.op not in LEAVES)
+    early -= _light(program, early, free)
     pairs = frozenset(v.index for v in program.values if v.op is Op.PAIR and _by_channel(v))
     states = [(k, i) for k, i in program.outputs if k.startswith("state:")]
     others = [(k, i) for k, i in program.outputs if not k.startswith("state:")]
@@ -74,6 +75,21 @@ def _free(program: Program) -> frozenset[int]:
         if BATCH not in v.dims and (root or (v.args and all(a in found for a in v.args))):
             found.add(v.index)
     return frozenset(found)
+
+
+def _light(program: Program, early: frozenset[int], free: frozenset[int]) -> frozenset[int]:
+    """Products of a token's own inputs and params that only later phases use: formed there, as part of a sum."""
+    users: dict[int, list[int]] = {}
+    for v in program.values:
+        for a in v.args:
+            users.setdefault(a, []).append(v.index)
+    results = {i for _, i in program.outputs}
+    plain = {i for i in early if program.values[i].op is Op.MAP and program.values[i].attr is Prim.MUL} - results
+    own = {v.index for v in program.values if v.op is Op.INPUT} | free
+    own |= {v.index for v in program.values if v.op is Op.COTANGENT and str(v.attr).startswith("output:")}
+    return frozenset(
+        i for i in plain if set(program.values[i].args) <= own and not any(u in early for u in users.get(i, ()))
+    )
 
 
 def _by_channel(v: Value) -> bool:

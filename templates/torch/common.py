@@ -32,7 +32,7 @@ def _load(x, row, start, stop, heads, dtype, chunks=1):
     x = x[:, start] if RECURRENT else x[:, start:stop]
     if not RECURRENT:
         x = (x.unflatten(1, (chunks, -1)).flatten(0, 1) if chunks > 1 else x).transpose(1, 2)
-    if per_group and x.shape[1] != heads:
+    if per_group and x.shape[1] != heads and not (NARROW and x.shape[1] == 1):
         x = x.unsqueeze(2).expand(-1, -1, heads // x.shape[1], *x.shape[2:]).flatten(1, 2)
     return _permuted(_cast(x, dtype), order, x.dim() - len(order)).contiguous()
 

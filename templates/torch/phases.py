@@ -13,13 +13,15 @@ def _spans(call):
     return spans
 
 
-def _chunk(tensors, n, chunks):
-    """The entries of the n-th chunk of a batch that holds several chunks."""
-    return tensors if chunks == 1 else tuple(x.unflatten(0, (-1, chunks))[:, n] for x in tensors)
+def _apart(tensors, chunks):
+    """What belongs to each chunk of a batch that holds several."""
+    if chunks == 1 or not tensors or tensors[0] is None:
+        return [tensors] * chunks
+    return list(zip(*(x.unflatten(0, (-1, chunks)).unbind(1) for x in tensors), strict=True))
 
 
 def _together(parts):
-    """One batch of what each chunk left: the reverse of `_chunk`."""
+    """One batch of what each chunk left: the reverse of `_apart`."""
     if len(parts) == 1:
         return parts[0]
     return tuple(torch.stack(x, 1).flatten(0, 1) for x in zip(*parts, strict=True))
@@ -33,10 +35,10 @@ def _forward_blocks(call, state, outputs, kept, stride):
         inputs = call.tokens(call.inputs, INPUTS, start, stop, chunks)
         here, later = call.run(_forward_prepare, _forward_prepare_static, inputs, (), rows, batch=batch)
         states, left = [], []
-        for n in range(chunks):
+        needed = {{"inputs" if carry_needs.forward.inputs else "()"}}
+        for mine, kept_here in zip(_apart(needed, chunks), _apart(here, chunks), strict=True):
             states.append(state)
-            mine = _chunk(inputs, n, chunks), state, rows, (), _chunk(here, n, chunks)
-            state, more = call.run(_forward_carry, _forward_carry_static, *mine)
+            state, more = call.run(_forward_carry, _forward_carry_static, mine, state, rows, (), kept_here)
             left.append(more)
         before, later = _together(states), (*later, *_together(left))
         values = call.run(_forward_finish, _forward_finish_static, inputs, before, rows, (), later, batch)
@@ -60,13 +62,18 @@ def _backward_blocks(call, kept, d_outputs, d_state, d_inputs, d_params, stride)
         prepared = (inputs, state, rows, (*coming, *blank), (), batch)
         here, later = call.run(_gradient_prepare, _gradient_prepare_static, *prepared)
         states, left = [], []
-        for n in reversed(range(chunks)):
+        needed = (
+            {{"inputs" if carry_needs.gradient.inputs else "()"}},
+            {{"state" if carry_needs.gradient.state else "()"}},
+            {{"coming" if carry_needs.gradient.coming else "(None,) * len(OUTPUTS)"}},
+            here,
+        )
+        pieces = zip(*(_apart(x, chunks) for x in needed), strict=True)
+        for mine, before, of_outputs, kept_here in reversed(list(pieces)):
             states.append(tuple(d_state))
-            mine = (*_chunk(coming, n, chunks), *d_state)
-            before = _chunk(state, n, chunks)
-            mine = _chunk(inputs, n, chunks), before, rows, mine, _chunk(here, n, chunks)
-            d_state, more = call.run(_gradient_carry, _gradient_carry_static, *mine)
-            d_state = [torch.zeros_like(s) if d is None else d for d, s in zip(d_state, before, strict=True)]
+            passed = mine, before, rows, (*of_outputs, *d_state), kept_here
+            found, more = call.run(_gradient_carry, _gradient_carry_static, *passed)
+            d_state = [torch.zeros_like(s) if d is None else d for d, s in zip(found, d_state, strict=True)]
             left.append(more)
         after, later = _together(states[::-1]), (*later, *_together(left[::-1]))
         finish = (inputs, state, rows, (*coming, *after), later, batch)

@@ -4,11 +4,11 @@ _TRIANGLES = {}
 def _summed(x, dim, which):
     """Sums along the rows: `upto`, `before`, `after` or `from` each row.
 
-    On a CPU a product with a triangle of ones is faster than a running sum along strided rows.
+    On a CPU a product with a triangle of ones is faster than a running sum.
     """
     n, last = x.shape[dim], x.dim() - 1 - dim
-    if last == 1 and n <= 256 and x.device.type == "cpu" and not x.is_complex():
-        return _triangle(n, which, x) @ x
+    if last <= 1 and n <= 256 and x.device.type == "cpu" and not x.is_complex():
+        return x @ _triangle(n, which, x).mT if last == 0 else _triangle(n, which, x) @ x
     total = x.cumsum(dim) if which in ("upto", "before") else x.flip(dim).cumsum(dim).flip(dim)
     return total if which in ("upto", "from") else _moved(total, dim, which == "before")
 

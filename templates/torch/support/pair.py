@@ -1,12 +1,12 @@
-_SIDE = 16
+_SIDE = 64
 _lying = {}
 
 
-def _sums(strict, like):
-    """Ones for tiles of 16 rows: rows up to t (strict: before it), after s, between them; and which pairs are seen."""
-    key = strict, like.dtype, like.device
+def _sums(side, strict, like):
+    """Ones for `side` rows: rows up to t (strict: before it), after s, between them; and which pairs are seen."""
+    key = side, strict, like.dtype, like.device
     if key not in _lying:
-        row = torch.arange(_SIDE, device=like.device)
+        row = torch.arange(side, device=like.device)
         t, s, r = row[:, None, None], row[None, :, None], row[None, None, :]
         upto = (r < t) if strict else (r <= t)
         between = (upto & (r > s)).flatten(0, 1).to(like.dtype)
@@ -29,20 +29,22 @@ def _middle(tiles, like):
 def _pair(g, strict):
     """exp(g_{s+1} + .. + g_t) for s <= t, or exp(g_{s+1} + .. + g_{t-1}) for s < t when strict; else 0.
 
-    [.., C] -> [.., C, C]. Each exponent is the sum of just the log-decays that it means: between two tiles of 16 rows
-    the decay is the product of what lies in the late tile, between the tiles, and in the early tile.
+    [.., C] -> [.., C, C]. Each exponent is the sum of just the log-decays that it means, by a product with ones. Beyond
+    64 rows the decay between two tiles is the product of what lies in the late tile, between the tiles, and in the
+    early tile.
     """
     batch, n = g.shape[:-1], g.shape[-1]
-    g = torch.nn.functional.pad(g, (0, -n % _SIDE)).reshape(-1, -(-n // _SIDE), _SIDE)
-    upto, after, between, seen = _sums(strict, g)
+    side = min(max(n, 1), _SIDE)
+    upto, after, between, seen = _sums(side, strict, g)
+    if n <= side:
+        return _decay_(g @ between.mT).unflatten(-1, (side, side)).mul_(seen)[..., :n, :n]
+    g = torch.nn.functional.pad(g, (0, -n % side)).reshape(-1, -(-n // side), side)
     tiles = g.shape[1]
-    near = _decay(g @ between.mT).unflatten(-1, (_SIDE, _SIDE)).mul_(seen)
-    if tiles == 1:
-        return near.view(*batch, _SIDE, _SIDE)[..., :n, :n]
+    near = _decay_(g @ between.mT).unflatten(-1, (side, side)).mul_(seen)
     inside, earlier = _middle(tiles, g)
     apart = _decay(g.sum(-1) @ inside.mT).unflatten(-1, (tiles, tiles)).mul_(earlier)
     start, end = _decay(g @ upto.mT), _decay(g @ after.mT)
     early = apart[..., None] * end[:, None]
     pairs = start[..., None, None] * early[:, :, None]
     pairs.diagonal(dim1=1, dim2=3).copy_(near.movedim(1, -1))
-    return pairs.view(*batch, tiles * _SIDE, tiles * _SIDE)[..., :n, :n]
+    return pairs.view(*batch, tiles * side, tiles * side)[..., :n, :n]
