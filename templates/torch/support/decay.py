@@ -1,4 +1,5 @@
 _LEAST = {torch.float32: -40.0, torch.float64: -200.0}
+_FLOOR = {kind: math.exp(least) for kind, least in _LEAST.items()}
 
 
 def _decay(x):
