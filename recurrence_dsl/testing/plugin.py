@@ -10,7 +10,7 @@ import pytest
 from ..check.spec import Spec
 from ..pipeline import load
 from .attack import Attack, check
-from .report import Report, replay_command, replay_snippet
+from .report import Report, failure_text
 
 
 class CheckSpec(Protocol):
@@ -36,18 +36,7 @@ def check_spec() -> CheckSpec:
         options: dict[str, Any] = {"examples": 5, **attack}
         report = check(checked, Attack(**options))
         if not report.passed:
-            pytest.fail(_failures(report), pytrace=False)
+            pytest.fail(failure_text(report), pytrace=False)
         return report
 
     return run
-
-
-def _failures(report: Report) -> str:
-    """Every failure with its case and how to see it again."""
-    parts = [
-        f"{finding.name}: {finding.where}, {finding.units:.3g} times the tolerance\n"
-        f"{replay_snippet(report.path, finding, report.text)}"
-        + ("" if report.text else f"\n\n{replay_command(report.path, finding)}")
-        for finding in report.failures
-    ]
-    return f"{report.spec}: {len(parts)} properties do not hold\n\n" + "\n\n".join(parts)

@@ -124,3 +124,14 @@ def _plain(value: Any) -> Any:
             return str(value)
         case _:
             return value
+
+
+def failure_text(report: Report) -> str:
+    """Every failure with its case and how to see it again."""
+    parts = [
+        f"{finding.name}: {finding.where}, {finding.units:.3g} times the tolerance\n"
+        f"{replay_snippet(report.path, finding, report.text)}"
+        + ("" if report.text else f"\n\n{replay_command(report.path, finding)}")
+        for finding in report.failures
+    ]
+    return f"{report.spec}: {len(parts)} properties do not hold\n\n" + "\n\n".join(parts)

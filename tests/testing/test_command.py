@@ -11,8 +11,7 @@ from typer.testing import CliRunner, Result
 
 from recurrence_dsl.cli import app
 from recurrence_dsl.resources import find_spec
-from recurrence_dsl.testing.plugin import _failures
-from recurrence_dsl.testing.report import Report, Row, Verdict
+from recurrence_dsl.testing.report import Report, Row, Verdict, failure_text
 from tests.mutation.__main__ import planted
 from tests.mutation.faults import FAULTS
 
@@ -84,6 +83,6 @@ def test_a_spec_without_a_path_is_replayed_from_its_text() -> None:
 
     found = Finding("agreement", Case(sizes=(("K", 1),)), 1.0, 2.0, "output:o")
     row = Row("agreement", "they agree", Verdict.FAILS, 1, 2.0, 1.0, "output:o", found)
-    shown = _failures(Report("m", "<spec>", (row,), 0, 1, 0.1, text="mixer m\ninput x\n"))
+    shown = failure_text(Report("m", "<spec>", (row,), 0, 1, 0.1, text="mixer m\ninput x\n"))
     assert r"rd.load('mixer m\ninput x\n')" in shown
     assert "recurrence check" not in shown
