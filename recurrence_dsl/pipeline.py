@@ -79,7 +79,12 @@ def emitted_triton(compiled: Compiled, sizes: dict[str, int], heads: int) -> str
     """schedule and emit for Triton: the source of a module of kernels."""
     equations = tuple(compiled.recurrence.spec.source.text.splitlines())
     about: dict[str, object] = {"reason": compiled.recurrence.reason, "equations": equations}
-    return triton_source(compiled.recurrence.spec, planned_triton(compiled, sizes), sizes, heads, about)
+    try:
+        return triton_source(compiled.recurrence.spec, planned_triton(compiled, sizes), sizes, heads, about)
+    except (AssertionError, LookupError, StopIteration) as fault:
+        # programs of shapes that the lowering to tiles does not know yet: said as such, whoever meets them
+        name = compiled.recurrence.spec.name
+        raise CallError("R0412", f"no kernels can be made for `{name}` yet", "use backend='torch'") from fault
 
 
 def planned_triton(compiled: Compiled, sizes: dict[str, int]) -> TritonPlan:

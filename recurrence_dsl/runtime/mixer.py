@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
@@ -133,6 +133,8 @@ class Mixer(nn.Module):
         first = next(iter(inputs.values()))
         before = self._state(state, first.shape[0], first)
         backend = self.backend(first)
+        if backend == "triton" and not self._printed():
+            backend = "torch"
         if backend == "interpreter":
             rows, final = self._run({n: x.unsqueeze(1) for n, x in inputs.items()}, before)
             outputs = {n: o.squeeze(1) for n, o in rows.items()}
@@ -177,10 +179,17 @@ class Mixer(nn.Module):
         """Have the kernels for such a call been chosen? Where none gives the right result, "auto" turns to torch."""
         if torch.compiler.is_compiling():
             return True
+        return self._printed() and self._possible(lambda: ready(self, inputs, state, cu_seqlens))
+
+    def _printed(self) -> bool:
+        """Are there kernels for this spec? Where there are none, "auto" turns to torch."""
+        return self._possible(lambda: self.kernels_of("triton"))
+
+    def _possible(self, attempt: Callable[[], object]) -> bool:
         try:
-            ready(self, inputs, state, cu_seqlens)
+            attempt()
         except CallError as error:
-            if error.code != "R0411" or not self.choices.fallback:
+            if error.code not in ("R0411", "R0412") or not self.choices.fallback:
                 raise
             why = f"back end torch from here on: {error}"
             self.choices = replace(self.choices, backend="torch", fallback=False, why=why)

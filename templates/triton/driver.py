@@ -237,12 +237,14 @@ def _shared_out(d, heads):
 
 
 def _writer(kernels, row):
-    """The kernel that stores a tensor's gradient."""
-    return next(name for name in reversed(kernels) if f"d_{row[0]}" in KERNELS[name][1])
+    """The kernel that stores a tensor's gradient; None for a tensor that no result depends on."""
+    return next((name for name in reversed(kernels) if f"d_{row[0]}" in KERNELS[name][1]), None)
 
 
 def _input_gradient(call, x, row, kernel):
     """Room for an input's gradient: for each head, and for each share where splits divide a sum."""
+    if kernel is None:
+        return x.new_zeros((1, x.shape[0], x.shape[1], call.heads, *row[1]))
     shares = call.shares(kernel) if row[0] in KERNELS[kernel][4] else 1
     whole = shares == 1 and x.shape[2] == call.heads
     dtype = x.dtype if whole else torch.complex64 if row[4] else torch.float32
@@ -254,6 +256,8 @@ def _input_gradient(call, x, row, kernel):
 
 def _param_gradient(call, p, row, kernel):
     """Room for a param's gradient from each sequence (or chunk)."""
+    if kernel is None:
+        return p.new_zeros((1, call.heads, *row[1]))
     units = (call.slots if kernel in PARALLEL else call.sequences) * call.shares(kernel)
     dtype = torch.complex64 if row[4] else torch.float32
     found = p.new_zeros((units, call.heads, *row[1]), dtype=dtype)

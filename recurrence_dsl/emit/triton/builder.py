@@ -282,10 +282,18 @@ class TileBuilder:
         own_x = tuple(d for d in self.dims(x) if d not in dy)
         own_y = tuple(d for d in self.dims(y) if d not in dx)
         shared = dx & dy - set(both)
-        if own_x and own_y and not shared:
-            first = natural((*own_x, *own_y), self.axes)[0]
-            return self._dot(x, y, both, exact) if first in own_x else self._dot(y, x, both, exact)
+        if own_x and own_y and not shared and self._two_sides(x, both) and self._two_sides(y, both):
+            found = natural((*own_x, *own_y), self.axes)
+            if found == (*own_x, *own_y):
+                return self._dot(x, y, both, exact)
+            if found == (*own_y, *own_x):
+                return self._dot(y, x, both, exact)
         return self._reduced(Kind.SUM, self.mul(x, y), tuple(d for d in natural(dx | dy, self.axes) if d in both))
+
+    def _two_sides(self, x: int, over: Dims) -> bool:
+        """Do the dims that are summed over lie together, before or behind all others, so that `x` is a matrix?"""
+        dims, n = self.dims(x), len(over)
+        return dims[:n] == over or dims[-n:] == over
 
     def _dot(self, x: int, y: int, over: Dims, exact: bool) -> int:
         rows = tuple(d for d in self.dims(x) if d not in over)
