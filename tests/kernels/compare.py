@@ -49,6 +49,7 @@ def mixers(case: Case) -> tuple[rd.runtime.mixer.Mixer, rd.runtime.mixer.Mixer]:
     )
     kernels, reference = make("triton", chunk_size=chunk), make("torch")
     reference.load_state_dict(kernels.state_dict())
+    kernels.kernels.PREFERRED.clear()
     for table, plan in case.plans.items():
         if plan in getattr(kernels.kernels, table):
             kernels.kernels.PREFERRED[table] = plan

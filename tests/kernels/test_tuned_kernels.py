@@ -46,6 +46,7 @@ def made() -> tuple[Any, dict[str, Tensor]]:
     """A mixer with kernels of its own: nothing is left in their tables from the test before."""
     mixer = rd.compile(CASE.spec, heads=1, K=4, V=4, backend="triton", chunk_size=16)
     mixer.kernels.TUNED.clear()
+    mixer.kernels.PREFERRED.clear()
     return mixer, random_inputs(mixer.spec, CASE)
 
 
