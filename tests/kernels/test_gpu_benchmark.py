@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,13 @@ import torch
 from benchmarks.gpu.__main__ import SHAPES, main
 from benchmarks.gpu.rivals import SPECS, rival
 from benchmarks.gpu.speed import Device, Shape, subject
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The benchmark sets these for its own process: they are put back."""
+    for name, value in (("RECURRENCE_TUNE", "0"), ("TRITON_INTERPRET", os.environ.get("TRITON_INTERPRET", "0"))):
+        monkeypatch.setenv(name, value)
 
 
 def test_a_dry_run_writes_the_report_and_the_plot(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,6 +29,7 @@ def lines(monkeypatch, tmp_path: Path) -> list[str]:
     said: list[str] = []
     monkeypatch.setenv("RECURRENCE_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("RECURRENCE_QUIET", "0")
+    monkeypatch.setenv("RECURRENCE_TUNE", "1")
     monkeypatch.setattr(tuner, "alternatives", lambda *_: CHANGES)
     monkeypatch.setattr(tuner, "_failed", {})
     monkeypatch.setattr(tuner, "TUNER", tuner.Tuner(wanted=lambda x: True, bench=Clocked, say=said.append))
