@@ -46,7 +46,7 @@ class Maker:
     sizes: Mapping[str, int]
 
     def launch(
-        self, name: str, doc: str, program: Program, walk: Walk, chunks: tuple[int, ...], keep: bool = False
+        self, name: str, doc: str, program: Program, walk: Walk, chunks: tuple[int, ...], keep: int = 0
     ) -> Launch:
         """The choice that `best` finds."""
         return self._made(name, doc, program, walk, keep, self.best(program, walk, chunks))
@@ -54,7 +54,7 @@ class Maker:
     def fitting(self, name: str, doc: str, program: Program, walk: Walk, chunk: int) -> Launch | None:
         """As `launch`, but nothing where no choice fits."""
         choice = self.best(program, walk, (chunk,))
-        return self._made(name, doc, program, walk, False, choice) if choice.fits else None
+        return self._made(name, doc, program, walk, 0, choice) if choice.fits else None
 
     def best(self, program: Program, walk: Walk, chunks: tuple[int, ...]) -> Choice:
         """The first choice that fits with the fewest shares of gradients, or the one that holds the least."""
@@ -78,7 +78,7 @@ class Maker:
             return 1
         return math.prod(-(-self.sizes[a] // block) for a, block in choice.splits.items())
 
-    def _made(self, name: str, doc: str, program: Program, walk: Walk, keep: bool, choice: Choice) -> Launch:
+    def _made(self, name: str, doc: str, program: Program, walk: Walk, keep: int, choice: Choice) -> Launch:
         splits = tuple(choice.splits)
         loop = choice.loop[0] if choice.loop else None
         task = Task(name, doc, program, walk, keep, splits, shares(program, splits), loop)

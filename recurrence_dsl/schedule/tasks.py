@@ -29,14 +29,15 @@ class Start(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a kernel does. `keep` stores what comes into each chunk; `splits` are axes divided over instances; `loop`
-    is an axis that an instance goes through block by block; `sizes` has the axes that differ from the spec's."""
+    """What a kernel does. `keep` tokens lie between the states that it stores, none if 0; `splits` are axes divided
+    over instances; `loop` is an axis that an instance goes through block by block; `sizes` has the axes that differ
+    from the spec's."""
 
     name: str
     doc: str
     program: Program
     walk: Walk
-    keep: bool = False
+    keep: int = 0
     splits: tuple[str, ...] = ()
     partial: frozenset[str] = frozenset()
     loop: str | None = None

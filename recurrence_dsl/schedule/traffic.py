@@ -112,7 +112,7 @@ class _Counter:
         if task.keep:
             kept = "kept" if task.walk is Walk.FORWARD else "kept_d"
             for name in carried_names(self.spec):
-                yield Movement(f"{kept}_{name}", self.state(name, launch.settings.chunk))
+                yield Movement(f"{kept}_{name}", self.state(name, task.keep))
 
     def _read(self, task: Task, chunk: int) -> Iterator[Movement]:
         for v in task.program.values:

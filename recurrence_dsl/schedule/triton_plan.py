@@ -46,10 +46,11 @@ def triton_plan(
     smaller = () if chunk_size else tuple(c for c in (32, 16) if c < chunk)
     launches = [
         _forward(maker, body, chunk, smaller),
-        maker.launch("carry", "The states before each chunk.", _states(body), Walk.FORWARD, (chunk,), keep=True),
+        maker.launch("carry", "The states before each chunk.", _states(body), Walk.FORWARD, (chunk, *smaller),
+                     keep=chunk),
         maker.launch("finish", "Outputs of each chunk.", _outputs(body), Walk.PARALLEL, (chunk,)),
-        maker.launch("carry_back", "The states' gradients after each chunk.", _states(backward), Walk.REVERSE, (chunk,),
-                     keep=True),
+        maker.launch("carry_back", "The states' gradients after each chunk.", _states(backward), Walk.REVERSE,
+                     (chunk, *smaller), keep=chunk),
         *back.launches,
         maker.launch("step", "One token.", step, Walk.FORWARD, (1,)),
     ]  # fmt: skip
@@ -80,21 +81,20 @@ def _merged(maker: Maker, backward: Program, back: Backward) -> list[tuple[Launc
         program = only(backward, lambda key: key.startswith("state:") or key in also)  # noqa: B023
         found = maker.fitting("walk_back", doc, program, Walk.REVERSE, back.chunk)
         if found is not None and not found.task.partial and len(back.launches) == 2:
-            return [(replace(found, task=replace(found.task, keep=True)), other.task.name)]
+            return [(replace(found, task=replace(found.task, keep=back.chunk)), other.task.name)]
     return []
 
 
 def _forward(maker: Maker, body: Program, chunk: int, smaller: tuple[int, ...]) -> Launch:
-    """The fused kernel. It stores the states before each chunk for the backward pass if its chunks are the others'."""
-    found = maker.launch("forward", "Outputs and the last states.", body, Walk.FORWARD, (chunk, *smaller))
-    return replace(found, task=replace(found.task, keep=found.settings.chunk == chunk))
+    """The fused kernel. Its chunks may be parts of the others'; it stores the states before each of theirs."""
+    return maker.launch("forward", "Outputs and the last states.", body, Walk.FORWARD, (chunk, *smaller), keep=chunk)
 
 
 def _segment_launches(recurrence: Recurrence, composed: Composition, carry: Launch, carry_back: Launch) -> list[Launch]:
     """What a segment adds to the state and to its gradient, and how it passes them on."""
-    added = replace(carry.task, name="segment", doc="The last states from zero.", keep=False, start=Start.ZERO)
+    added = replace(carry.task, name="segment", doc="The last states from zero.", keep=0, start=Start.ZERO)
     added_back = replace(
-        carry_back.task, name="segment_back", doc="The first states' gradients from zero.", keep=False, start=Start.ZERO
+        carry_back.task, name="segment_back", doc="The first states' gradients from zero.", keep=0, start=Start.ZERO
     )
     transit = Maker(recurrence, composed.sizes).launch(
         "transit", "How a segment passes a state on.", composed.transit, Walk.REVERSE, (carry.settings.chunk,)
@@ -108,7 +108,7 @@ def _recurrent(maker: Maker, body: Program, backward: Program) -> TritonPlan:
     """Token by token, the state in registers; the backward pass walks over states that a first walk stores."""
     launches = (
         maker.launch("forward", "Outputs and the last states.", body, Walk.FORWARD, (1,)),
-        maker.launch("carry", "The state before each token.", _states(body), Walk.FORWARD, (1,), keep=True),
+        maker.launch("carry", "The state before each token.", _states(body), Walk.FORWARD, (1,), keep=1),
         maker.launch("gradient", "All gradients.", backward, Walk.REVERSE, (1,)),
     )
     return TritonPlan("recurrent", 1, launches, (("fused", ("forward",)),), (("fused", ("carry", "gradient")),))

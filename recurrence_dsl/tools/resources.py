@@ -103,6 +103,7 @@ def compile_kernel(module: ModuleType, name: str, target: str, dtype: str = "bfl
         **steps,
         **_precision(dtype, target),
         "PACKED": False,
+        "SPAN": module.BLOCK,
         "KEEP": True,
         "H": heads,
     }

@@ -102,7 +102,7 @@ class _Call:
         kernel[(instances,)](
             *args, self.cu, self.length, self.sequences, self.ratio, self.slots, units, rows,
             H=self.heads, **{n: self.args[n] for n in constants}, **settings, **self.dtypes,
-            PACKED=self.cu is not None, KEEP=keep,
+            PACKED=self.cu is not None, SPAN=BLOCK, KEEP=keep,
         )  # fmt: skip
 
     def shares(self, name):

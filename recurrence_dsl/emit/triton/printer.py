@@ -57,7 +57,7 @@ _RESERVED = frozenset(
         ),
         *("late", "half", "back", "across", "corner", "sibling", "other", "share", "middle", "above", "found", "first"),
         *("length", "chunk", "step", "first_slot", "RATIO", "SLOTS", "UNITS", "ROWS", "DT", "PRECISION", "EXACT"),
-        *("PACKED", "KEEP", "DEVICE", "LEVELS", "level"),
+        *("PACKED", "KEEP", "SPAN", "DEVICE", "LEVELS", "level"),
     )
 )
 _INLINERS = frozenset((Kind.MAP, Kind.MASK, Kind.CAUSAL, Kind.SUM, Kind.DOT, Kind.TURN))
