@@ -90,6 +90,10 @@ bench: $(READY) ## measure speed on this machine's CPU (some minutes; keep it ot
 bench-gpu: $(READY) ## check and time the Triton kernels on a GPU, beside fla's; ARGS=--dry runs it small on a CPU
 	$(BIN)/python -m benchmarks.gpu $(ARGS)
 
+.PHONY: resources
+resources: $(READY) ## compile every spec's Triton kernels for sm_80, sm_90 and gfx942; fail on spills on sm_90 (half an hour)
+	$(BIN)/recurrence resources specs/*.spec $(ARGS)
+
 .PHONY: pictures
 pictures: $(READY) ## draw the pictures of the README and the docs again
 	$(BIN)/python docs/pictures/draw.py

@@ -165,6 +165,24 @@ def tune(
     print(tune_spec(load(file), parse_settings(settings), heads, groups, dtype, batch, length, json))
 
 
+@app.command()
+def resources(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help=".spec files, or shipped specs' names.")],
+    target: Annotated[list[str], typer.Option(help="sm_80, sm_90 or gfx942; all of them by default. Repeatable.")] = [],  # noqa: B006
+    size: Annotated[
+        list[int], typer.Option(min=1, help="Of the axes that have none; 64 and 128 by default. Repeatable.")
+    ] = [],  # noqa: B006
+    settings: Settings = [],  # noqa: B006 - typer copies it
+    dtype: Annotated[str, typer.Option(help="Of the inputs: bfloat16, float16 or float32.")] = "bfloat16",
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes; one for each core by default.")] = None,
+    json: Annotated[Path | None, typer.Option(metavar="PATH", help="Write the figures there.")] = None,
+) -> None:
+    """Compile specs' kernels for GPUs that need not be here: registers, spills, shared memory, tensor cores."""
+    from .tools.resource_report import run_resources
+
+    raise typer.Exit(0 if run_resources(files, target, size, parse_settings(settings), dtype, jobs, json) else 1)
+
+
 class TrainTask(StrEnum):
     """What `train` trains on."""
 

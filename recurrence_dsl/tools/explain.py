@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..check.spec import Spec
-from ..interpreter.binding import representative
 from ..maths.lift import lift
 from ..pipeline import Compiled, derive, emitted, emitted_triton, lifted, planned_triton
 from ..program.lower import Known
@@ -16,13 +15,11 @@ from ..syntax import parse, print_ast
 from .canonical import canonical_latex, canonical_text
 from .plan_text import triton_cost_text, triton_plan_text
 from .program_text import program_text
+from .settings import with_usual_sizes
 from .trace_text import trace_text
 from .typed_spec import typed_spec_text
 
 Settings = Mapping[str, float]
-
-USUAL_SIZE = 64
-"""The size of an axis for which neither the spec nor the caller has one."""
 
 
 def explain_spec(spec: Spec, heads: int = 4, settings: Settings | None = None) -> str:
@@ -80,16 +77,10 @@ def explain_stage(
 
 def _compiled(spec: Spec, heads: int, settings: Settings) -> tuple[Compiled, dict[str, int]]:
     """The programs and the plan that `compile` would make, with usual sizes where none are given."""
-    usual = {d.name: USUAL_SIZE for d in spec.dims if d.default is None and not _related(d.name, spec, settings)}
-    sizes, consts = split_options(spec, {**usual, **settings})
+    sizes, consts = split_options(spec, with_usual_sizes(spec, settings))
     recurrence = lifted(spec, consts)
     form = "chunk" if recurrence.chunked else "recurrent"
     return derive(recurrence, Known(sizes, heads), form, None), sizes
-
-
-def _related(axis: str, spec: Spec, settings: Settings) -> bool:
-    """Has the axis, or one that is renamed to or from it, been given a size?"""
-    return any(representative(axis, spec) == representative(d.name, spec) for d in spec.dims if d.name in settings)
 
 
 def _form(compiled: Compiled) -> str:

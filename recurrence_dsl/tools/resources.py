@@ -10,27 +10,30 @@ import subprocess
 import tempfile
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from ..check.spec import Spec
 from ..diagnostics import CallError
-from ..runtime.choices import choose, triton_installed
+from ..runtime.choices import choose, split_options, triton_installed
 from ..runtime.kernels import source
 from ..runtime.load import load_source
 
 TARGETS = ("sm_80", "sm_90", "gfx942")
 SHARED_LIMIT = {"sm_80": 166912, "sm_90": 232448, "gfx942": 65536}
 """Bytes of shared memory that one instance of a kernel may have."""
+NO_SPILLS = ("sm_90",)
+"""Targets for which the plans' default settings must not spill."""
+HEADS = 8
 _DTYPES = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}
 
 
 @dataclass(frozen=True, slots=True)
 class Resources:
     """One kernel on one target. `spilled`: bytes of registers kept in local memory for each thread; `products`: matrix
-    instructions in the text, a static count."""
+    instructions in the text, a static count; `missed`: products of matrices that are computed without any."""
 
     spec: str
     sizes: str
@@ -41,53 +44,74 @@ class Resources:
     spilled: int
     shared: int
     products: int
+    missed: int
 
     @property
-    def fits(self) -> bool:
-        return self.shared <= SHARED_LIMIT[self.target]
+    def faults(self) -> tuple[str, ...]:
+        """What must not be, in words."""
+        found = []
+        if self.spilled and self.target in NO_SPILLS:
+            found.append(f"{self.spilled} bytes of each thread's registers are spilled")
+        if self.shared > SHARED_LIMIT[self.target]:
+            found.append(f"{self.shared} bytes of shared memory, of {SHARED_LIMIT[self.target]} that there are")
+        if self.missed:
+            found.append(f"{self.missed} products of matrices miss the tensor cores")
+        return tuple(found)
 
 
-def measure(
-    spec: Spec,
-    sizes: Mapping[str, int],
-    targets: Iterable[str] = TARGETS,
-    dtype: str = "bfloat16",
-    heads: int = 8,
-    only: Iterable[str] = (),
-) -> list[Resources]:
-    """Compiles every kernel of the default plans. Raises CallError where triton is missing or a target is unknown."""
-    wanted = tuple(targets)
-    for t in wanted:
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The kernels of a spec's default plans: the text of their module, its kernels' names, and what they are for."""
+
+    spec: str
+    sizes: str
+    text: str
+    names: tuple[str, ...]
+
+
+def written(spec: Spec, settings: Mapping[str, float], heads: int = HEADS) -> Written:
+    """The kernels that `compile` would write for sizes of axes and values of consts."""
+    from ..pipeline import lifted
+
+    sizes, consts = split_options(spec, settings)
+    recurrence = lifted(spec, consts)
+    chosen = choose(recurrence, sizes, consts, heads=heads, groups=1, backend="triton", form="auto", chunk_size=None)
+    text = source(recurrence, chosen)
+    shown = ", ".join(f"{n}={s}" for n, s in sizes.items())
+    return Written(spec.name, shown, text, tuple(load_source(text, spec.name).KERNELS))
+
+
+def check_targets(targets: Iterable[str]) -> None:
+    """Raises CallError for an unknown target, and where triton is missing."""
+    for t in targets:
         if t not in TARGETS:
             raise CallError("R0407", f"target {t!r} is none of {', '.join(TARGETS)}", "choose one of them")
     if not triton_installed():
         raise CallError(
             "R0407", "kernels can be compiled only where triton is installed", "install the package `triton`"
         )
-    module = _module(spec, sizes, heads)
-    shown = ", ".join(f"{n}={s}" for n, s in sizes.items())
-    names = [n for n in module.KERNELS if not only or n in tuple(only)]
-    return [_measured(module, spec.name, shown, name, target, dtype) for name in names for target in wanted]
 
 
-def _module(spec: Spec, sizes: Mapping[str, int], heads: int) -> ModuleType:
-    from ..pipeline import lifted
-
-    recurrence = lifted(spec)
-    chosen = choose(recurrence, sizes, {}, heads=heads, groups=1, backend="triton", form="auto", chunk_size=None)
-    return load_source(source(recurrence, chosen), spec.name)
-
-
-def _measured(module: ModuleType, spec: str, sizes: str, name: str, target: str, dtype: str) -> Resources:
+def measured(kernels: Written, name: str, target: str, dtype: str = "bfloat16") -> Resources:
+    """What one kernel needs of a target; it is compiled."""
+    module = load_source(kernels.text, kernels.spec)
     compiled = compile_kernel(module, name, target, dtype)
     registers, spilled = _registers(compiled, target)
+    warps, shared = module.SETTINGS[name]["num_warps"], compiled.metadata.shared
+    return Resources(
+        kernels.spec, kernels.sizes, name, target, warps, registers, spilled, shared, *products_of(compiled, target)
+    )
+
+
+def products_of(compiled: Any, target: str) -> tuple[int, int]:
+    """Matrix instructions in a compiled kernel's text, and products of matrices whose result no such instruction
+    makes."""
     text = compiled.asm["amdgcn" if target.startswith("gfx") else "ptx"]
-    products = len(re.findall(r"wgmma\.mma_async|mma\.sync|v_mfma", text))
-    warps = module.SETTINGS[name]["num_warps"]
-    return Resources(spec, sizes, name, target, warps, registers, spilled, compiled.metadata.shared, products)
+    missed = re.findall(r"= tt\.dot .*-> tensor<\S+ #blocked\d*>", compiled.asm["ttgir"])
+    return len(re.findall(r"wgmma\.mma_async|mma\.sync|v_mfma", text)), len(missed)
 
 
-def compile_kernel(module: ModuleType, name: str, target: str, dtype: str = "bfloat16", heads: int = 8) -> Any:
+def compile_kernel(module: ModuleType, name: str, target: str, dtype: str = "bfloat16", heads: int = HEADS) -> Any:
     """Triton's compiled kernel for a target, for contiguous tensors of one dtype."""
     import triton
     from triton.backends.compiler import GPUTarget
@@ -181,8 +205,3 @@ def _usage(cubin: bytes) -> str:
         return subprocess.run(
             [str(tool), "--dump-resource-usage", file.name], capture_output=True, text=True, check=True
         ).stdout
-
-
-def as_json(found: Iterable[Resources]) -> list[dict[str, Any]]:
-    """Rows for a report."""
-    return [asdict(r) for r in found]

@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import typer
+
+from ..check.spec import Spec
+from ..interpreter.binding import representative
+
+USUAL_SIZE = 64
+"""The size of an axis for which neither the spec nor the caller has one."""
+
+
+def with_usual_sizes(spec: Spec, settings: Mapping[str, float], size: int = USUAL_SIZE) -> dict[str, float]:
+    """The settings, with a size for each axis that neither they nor the spec give one."""
+    return {**{d.name: size for d in spec.dims if d.default is None and not _given(d.name, spec, settings)}, **settings}
+
+
+def _given(axis: str, spec: Spec, settings: Mapping[str, float]) -> bool:
+    """Has the axis, or one that is renamed to or from it, been given a size?"""
+    return any(representative(axis, spec) == representative(d.name, spec) for d in spec.dims if d.name in settings)
 
 
 def parse_settings(texts: list[str]) -> dict[str, int | float]:
