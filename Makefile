@@ -56,6 +56,7 @@ test-gpu: $(READY) ## run the tests that need an accelerator
 .PHONY: test-long
 test-long: $(READY) ## run the searches that take minutes
 	$(PYTEST) -n $(JOBS) -m long $(ARGS)
+	TRITON_INTERPRET=1 $(PYTEST) -n $(JOBS) -m long tests/kernels $(ARGS)
 
 .PHONY: mutation
 mutation: $(READY) ## plant faults in the compiler and see `recurrence check` catch every one

@@ -11,7 +11,7 @@ from ..emit.triton.loops import Segment, along, may_loop, segments
 from ..emit.triton.lower import Setting, lower
 from ..emit.triton.order import Sizes, element_count, held_numbers, needed, ordered, root
 from ..emit.triton.tiles import PAIRWISE, PRODUCTS, Kind, Tiles
-from ..program.ops import COL, ROW, Op, Program
+from ..program.ops import COL, ROW, Program
 from .tasks import Launch
 
 
@@ -32,12 +32,11 @@ class Body:
 
 def body_of(program: Program, sizes: Mapping[str, int], carried: frozenset[str]) -> Body:
     """The tiles of a kernel for a slice of a program; `carried` are the leaves that stay in registers."""
-    terms = max((len(v.args) for v in program.values if v.op is Op.STACK), default=1)
-    tiles = lower(program, Setting(frozenset({ROW, COL, *sizes}), terms, carried))
+    tiles = lower(program, Setting(frozenset({ROW, COL, *sizes}), carried))
     products = any(tiles.tiles[i].kind in (Kind.DOT, *PAIRWISE) for i in needed(tiles))
     least = 16 if products else 1
     masked = frozenset(a for a, n in sizes.items() if block_of(n, least) != n)
-    return Body(lower(program, Setting(masked | {ROW, COL}, terms, carried)), least)
+    return Body(lower(program, Setting(masked | {ROW, COL}, carried)), least)
 
 
 def block_of(size: int, least: int = 16) -> int:

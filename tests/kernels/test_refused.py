@@ -1,4 +1,4 @@
-"""A spec that the lowering to tiles does not know yet is refused in words, and "auto" takes the torch back end."""
+"""What the lowering to tiles does not know is refused in words, and "auto" takes torch; specs it once met badly."""
 
 from __future__ import annotations
 
@@ -8,29 +8,40 @@ import pytest
 import torch
 
 import recurrence_dsl as rd
+from recurrence_dsl import pipeline
 
 TEXT = """\
-mixer erase_everything
+mixer plain
 dim K, V
 input q, k : [K]
-input v, u : [V]
-state S : [K, V] = S[t-1] - 0.1 * k * v * sum[K, V](k * v * S[t-1]) + k * v
-output o = sum[K, V](q * u * S)
+input v : [V]
+state S : [K, V] = S[t-1] + k * v
+output o = sum[K](q * S)
 """
 
 
+@pytest.fixture
+def unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lowering that meets what it does not know."""
+
+    def lost(*_: object) -> str:
+        raise LookupError("no tile for this")
+
+    monkeypatch.setattr(pipeline, "triton_source", lost)
+
+
 def inputs() -> dict[str, torch.Tensor]:
-    return {n: torch.randn(1, 3, 1, size) for n, size in (("q", 2), ("k", 2), ("v", 3), ("u", 3))}
+    return {n: torch.randn(1, 3, 1, size) for n, size in (("q", 2), ("k", 2), ("v", 3))}
 
 
-def test_no_kernels_is_a_coded_error() -> None:
+def test_no_kernels_is_a_coded_error(unknown: None) -> None:
     mixer = rd.compile(rd.load(TEXT), heads=1, K=2, V=3, backend="triton")
-    with pytest.raises(rd.CallError, match="no kernels can be made for `erase_everything` yet") as caught:
+    with pytest.raises(rd.CallError, match="no kernels can be made for `plain` yet") as caught:
         mixer(**inputs())
     assert caught.value.code == "R0412"
 
 
-def test_auto_turns_to_torch_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_auto_turns_to_torch_and_says_so(unknown: None, capsys: pytest.CaptureFixture[str]) -> None:
     mixer = rd.compile(rd.load(TEXT), heads=1, K=2, V=3, backend="triton")
     mixer.choices = replace(mixer.choices, fallback=True)
     given = inputs()

@@ -72,10 +72,16 @@ class TileBuilder:
             return simple
         own = [frozenset(self.dims(a)) for a in args]
         ordered = dims or natural(frozenset().union(*own), self.axes)
+        args = tuple(self._standing(a, ordered) for a in args)
         facts = [self.facts[a] for a in args]
         if len(args) == 2 and args[0] == args[1]:
             facts = [facts[0], facts[0]]
         return self.emit(Kind.MAP, args, prim, ordered, of_map(prim, facts, numbers, own))
+
+    def _standing(self, x: int, ordered: Dims) -> int:
+        """`x` with its dims in the given order; that of a pair of tokens may stand the other way round."""
+        have = self.dims(x)
+        return x if have == tuple(d for d in ordered if d in have) else self.turn(x)
 
     def _simplify(self, prim: Prim, args: Sequence[int], numbers: list[float | None]) -> int | None:
         match prim, numbers:
@@ -179,10 +185,11 @@ class TileBuilder:
         f = self.facts[x]
         zero = frozenset(target if d == source else d for d in f.zero)
         found = self.emit(Kind.RENAME, (x,), (source, target), dims, replace(f, zero=zero))
-        if dims != ordered:
-            assert len(dims) == 2
+        if dims == ordered:
+            return found
+        if len(dims) == 2:
             return self.turn(found)
-        return found
+        return self.emit(Kind.TURN, (found,), None, ordered, replace(f, zero=zero))
 
     def flat(self, x: int, merged: Dims) -> int:
         """Adjacent dims as one."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from ...check.spec import Spec
-from ...program.ops import COL, ROW, Op
+from ...program.ops import COL, ROW
 from ...program.step import carried_names
 from ...schedule.pressure import block_of
 from ...schedule.tasks import Start, Task, Walk
@@ -76,7 +76,7 @@ class KernelPrinter:
         for p in spec.params:
             self.tensors[f"param:{p.name}"] = self.tensors[p.name]
         self.names = carried_names(spec)
-        self.tiles = lower(task.program, Setting(masked | {ROW, COL}, self.terms(), self.carried()))
+        self.tiles = lower(task.program, Setting(masked | {ROW, COL}, self.carried()))
         counts = {
             **full,
             **{a: blocks.get(a, full[a]) for a in (*task.splits, *([task.loop] if task.loop else []))},
@@ -106,12 +106,9 @@ class KernelPrinter:
 
     def least(self) -> int:
         """The smallest block of an axis: what a product of matrices takes, where there is one."""
-        tiles = lower(self.task.program, Setting(frozenset({ROW, COL, *self.sizes}), self.terms()))
+        tiles = lower(self.task.program, Setting(frozenset({ROW, COL, *self.sizes})))
         found = needed(tiles)
         return 16 if any(tiles.tiles[i].kind in (Kind.DOT, *PAIRWISE) for i in found) else 1
-
-    def terms(self) -> int:
-        return max((len(v.args) for v in self.task.program.values if v.op is Op.STACK), default=1)
 
     def carried(self) -> frozenset[str]:
         """Leaves that stay in registers."""
@@ -264,6 +261,8 @@ class KernelPrinter:
             if (name, part) in values:
                 new.append(f"next_{register} = {self.value(values[name, part])}")
                 advance.append(f"{register} = next_{register}")
+            elif not forward:  # nothing depends on the state before the chunk
+                advance.append(f"{register} = tl.zeros_like({register})")
             finish.append(self.store(last, Source(kind, name, part), register, dims))
         return start, [*new, *advance], finish
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import assert_never
 
-from ...program.ops import BATCH, COL, HEAD, LEADING, ROW, TERM, TERM2, Mask, Op, Prim, Program, Value
+from ...program.ops import BATCH, COL, HEAD, LEADING, ROW, TERM, TERM2, Mask, Op, Prim, Program, Value, term_counts
 from .builder import TileBuilder
 from .components import Parts, bilinear, complex_map, linear
 from .tiles import Dims, Kind, Source, Tiles, natural
@@ -22,11 +22,10 @@ _SUMS = {Op.CUMSUM: Kind.UPTO, Op.CUMSUM_BEFORE: Kind.EARLIER, Op.CUMSUM_AFTER: 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What the lowering must know of a kernel: dims whose tiles may reach beyond their end, how many rank-one terms
-    there are, and whether states and their cotangents stay in registers from chunk to chunk."""
+    """What the lowering must know of a kernel: dims whose tiles may reach beyond their end, and whether states and
+    their cotangents stay in registers from chunk to chunk."""
 
     padded: frozenset[str]
-    terms: int = 1
     carried: frozenset[str] = frozenset()
 
 
@@ -40,6 +39,7 @@ class _Lowering:
         self.program, self.setting = program, setting
         self.b = TileBuilder(program.axes, setting.padded)
         self.of: list[Group] = []
+        self.counts = term_counts(program)
         self.adjoint = any(v.op is Op.COTANGENT for v in program.values)
 
     def run(self) -> Tiles:
@@ -72,10 +72,10 @@ class _Lowering:
     def inner(self, dims: Sequence[str]) -> Dims:
         return tuple(d for d in dims if d not in _OUTSIDE)
 
-    def keys(self, dims: Sequence[str]) -> Iterator[Key]:
-        """Every choice of a rank-one term for the term dims among `dims`."""
+    def keys(self, index: int, dims: Sequence[str]) -> Iterator[Key]:
+        """Every choice of one of a value's rank-one terms for the term dims among `dims`."""
         own = [t for t in _TERMS if t in dims]
-        for indices in product(range(self.setting.terms), repeat=len(own)):
+        for indices in product(range(self.counts.get(index, 1)), repeat=len(own)):
             yield tuple(zip(own, indices, strict=True))
 
     def part(self, index: int, key: Key = ()) -> Parts:
@@ -84,7 +84,7 @@ class _Lowering:
         return self.of[index][tuple((d, i) for d, i in key if d in dims)]
 
     def each(self, v: Value, make: Callable[[Key], Parts]) -> Group:
-        return {key: make(key) for key in self.keys(v.dims)}
+        return {key: make(key) for key in self.keys(v.index, v.dims)}
 
     def unary(self, v: Value, make: Callable[[int], int]) -> Group:
         """A linear operation on each part of the only operand."""
@@ -165,7 +165,7 @@ class _Lowering:
         inner = self.inner(v.attr)  # type: ignore[arg-type]
 
         def total(key: Key) -> Parts:
-            parts = [self.part(v.args[0], tuple(sorted((*key, *more)))) for more in self.keys(terms)]
+            parts = [self.part(v.args[0], tuple(sorted((*key, *more)))) for more in self.keys(v.args[0], terms)]
             added = tuple(self._added(column) for column in zip(*parts, strict=True))
             return tuple(self.b.sum(x, inner) for x in added)
 
@@ -221,10 +221,11 @@ class _Lowering:
     def contract(self, v: Value) -> Group:
         inner = self.inner(v.attr)  # type: ignore[arg-type]
         terms = [d for d in v.attr if d in _TERMS]  # type: ignore[union-attr]
+        counted = next((a for a in v.args if set(terms) & set(self.program.values[a].dims)), v.index)
 
         def one(key: Key) -> Parts:
             found: list[Parts] = []
-            for more in self.keys(terms):
+            for more in self.keys(counted, terms):
                 whole = tuple(sorted((*key, *more)))
                 x, y = (self.part(a, whole) for a in v.args)
                 found.append(bilinear(self.b, lambda p, q: self.b.contract(p, q, inner), x, y))
@@ -281,7 +282,7 @@ class _Lowering:
         """(I - A)^-1 x, or its transpose; A has a tile for each pair of terms."""
         a, x = v.args
         transposed = v.op is Op.SOLVE_T
-        count = self.setting.terms if TERM in v.dims else 1
+        count = self.counts.get(v.index, 1)
         tiles = [[self._solve_tile(a, m, n, transposed, count) for n in range(count)] for m in range(count)]
         inverse = self.b.inverse(tiles, transposed)
 

@@ -281,7 +281,8 @@ class TilePrinter:
             case Kind.FLAT | Kind.SPLIT:
                 return f"tl.reshape({self.text(x)}, {self.layout.shape(t.dims)})"
             case Kind.TURN:
-                return f"tl.trans({self.text(x)})"
+                order = [self.tiles[x].dims.index(d) for d in t.dims]
+                return f"tl.permute({self.text(x)}, {order})" if len(order) > 2 else f"tl.trans({self.text(x)})"
             case Kind.SUM | Kind.MAX:
                 return self._reduced(t)
             case Kind.UPTO | Kind.EARLIER | Kind.LATER | Kind.FROM:

@@ -31,7 +31,7 @@ class Kind(Enum):
     RENAME = "rename"  # attr = (from, to)
     FLAT = "flat"  # merges the adjacent dims `attr` into one
     SPLIT = "split"  # the reverse
-    TURN = "turn"  # [a, b] -> [b, a]
+    TURN = "turn"  # [a, b] -> [b, a], or more dims in another order
     # over dims
     SUM = "sum"
     MAX = "max"
