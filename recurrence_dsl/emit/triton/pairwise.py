@@ -26,7 +26,10 @@ class Group:
 
 
 def group_lines(group: Group) -> list[str]:
-    """The statements: starting values (what a token contributes to itself), then a loop over the levels."""
+    """The statements: starting values (what a token contributes to itself), then a loop over the levels.
+
+    Two rows lie in the two halves of one block where the highest bit in which they differ is that of the level.
+    """
     p, first = group.printer, group.members[0]
     tag, strict = p.names[first.index], first.attr is Mask.BEFORE
     shape = p.layout.shape(p.tiles[first.args[2]].dims)
@@ -35,15 +38,15 @@ def group_lines(group: Group) -> list[str]:
     lines += [f"{p.names[m.index]} = {_start(p, m, strict)}" for m in group.members]
     body = [
         "half = 1 << level",
-        "late = (i_t // half) % 2 == 1",
+        "late = (i_t & half) != 0",
         f"sibling = tl.broadcast_to(_sibling(i_t, half, EXACT)[:, None], {shape})",
         f"e, {up}, {down} = _level({up}, {down}, {p.text(first.args[2])}, late[:, None], sibling, {strict}, EXACT)",
-        "same = i_t[:, None] // (2 * half) == i_t[None, :] // (2 * half)",
+        "apart = (i_t[:, None] ^ i_t[None, :]) >> level == 1",
     ]
     if any(not _turned(m) for m in group.members):
-        body.append("across = same & late[:, None] & (late[None, :] == 0)")
+        body.append("across = apart & (i_t[:, None] > i_t[None, :])")
     if any(_turned(m) for m in group.members):
-        body.append("back = same & (late[:, None] == 0) & late[None, :]")
+        body.append("back = apart & (i_t[:, None] < i_t[None, :])")
     for m in group.members:
         body += _level(p, m)
     return [*lines, "for level in tl.range(0, LEVELS, disable_licm=True):", *(f"    {line}" for line in body)]

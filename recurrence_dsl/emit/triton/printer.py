@@ -33,6 +33,8 @@ _CALLS = {
     Prim.TANH: "_tanh",
     Prim.POW: "_power",
 }
+_COSTLY = frozenset(p for p in _CALLS if p not in (Prim.SQRT, Prim.ABS, Prim.MIN, Prim.MAX, Prim.SIGN))
+"""Functions that take many instructions."""
 _RESERVED = frozenset(
     (
         *(
@@ -55,7 +57,21 @@ _RESERVED = frozenset(
             "i_t",
             "m_t",
         ),
-        *("late", "half", "back", "across", "corner", "sibling", "other", "share", "middle", "above", "found", "first"),
+        *(
+            "late",
+            "half",
+            "back",
+            "across",
+            "apart",
+            "corner",
+            "sibling",
+            "other",
+            "share",
+            "middle",
+            "above",
+            "found",
+            "first",
+        ),
         *("length", "chunk", "step", "first_slot", "RATIO", "SLOTS", "UNITS", "ROWS", "DT", "PRECISION", "EXACT"),
         *("PACKED", "KEEP", "SPAN", "DEVICE", "LEVELS", "level"),
     )
@@ -137,12 +153,12 @@ class TilePrinter:
         if self._inlined(t, text):
             self._text[t.index] = (text, strength)
             return []
-        if self._fenced(t):
+        if self._factor(t):
+            self.helpers.update(("dot", "once"))
+            text = f"_factor({text}, DT, DEVICE)"
+        elif self._fenced(t):
             self.helpers.add("once")
             text = f"_once({text}, DEVICE)"
-        elif self._factor(t):
-            self.helpers.add("dot")
-            text = f"_factor({text}, DT)"
         return [f"{self.names[t.index]} {'+=' if t.index in self.sums else '='} {text}"]
 
     def _factor(self, t: Tile) -> bool:
@@ -154,7 +170,10 @@ class TilePrinter:
         return not stored and all(u.kind is Kind.DOT and not u.attr for u in users)
 
     def _fenced(self, t: Tile) -> bool:
-        """Is this a number a token that tiles use? The compiler would compute it again for each layout of theirs."""
+        """Is this a number a token that tiles use, or a function that is costly to compute? The compiler would compute
+        it again for each layout of its users."""
+        if t.kind is Kind.MAP and t.attr in _COSTLY and len(t.dims) > 1:
+            return True
         if t.dims != (ROW,) or t.index in self.sums or t.kind in (Kind.RENAME, Kind.EXPAND):
             return False
         return any(len(self.tiles[u].dims) > 1 for u in self._real_users(t.index))
@@ -179,7 +198,7 @@ class TilePrinter:
         ):
             return False
         users = self.uses[t.index]
-        if t.kind is not Kind.RENAME and self._fenced(t):
+        if t.kind is not Kind.RENAME and (self._fenced(t) or self._factor(t)):
             return False
         stored = any(r.tile == t.index for r in self.results)
         return len(users) == 1 and not stored and self.tiles[users[0]].kind in _INLINERS
@@ -429,8 +448,7 @@ def block_inverse_lines(name: str, a: list[str], side: int, upper: bool) -> list
         for n in range(side):
             start = "tl.where(i_t[:, None] == i_t[None, :], 1.0, 0.0)" if m == n else "tl.zeros((C, C), tl.float32)"
             lines.append(f"{parts[m][n]} = {start}")
-    one_block = f"(i_t{row} // (2 * half) == i_t{column} // (2 * half))"
-    body = [f"corner = {one_block} & ((i_t{row} // half) % 2 == 1) & ((i_t{column} // half) % 2 == 0)"]
+    body = [f"corner = ((i_t{row} ^ i_t{column}) >> level == 1) & (i_t{row} > i_t{column})"]
     for m in range(side):
         for n in range(side):
             terms = [
@@ -446,6 +464,6 @@ def block_inverse_lines(name: str, a: list[str], side: int, upper: bool) -> list
             body.append(f"{parts[m][n]} = {name}_new_{m}{n}")
     lines += [
         "for level in tl.range(0, LEVELS, disable_licm=True):",
-        *(f"    {line}" for line in ("half = 1 << level", *body)),
+        *(f"    {line}" for line in body),
     ]
     return [*lines, f"{name} = ({', '.join(p for r in parts for p in r)})"]

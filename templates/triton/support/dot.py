@@ -1,10 +1,10 @@
 @triton.jit
-def _factor(x, DT: tl.constexpr):
-    """A factor of products, rounded as they round it."""
+def _factor(x, DT: tl.constexpr, DEVICE: tl.constexpr):
+    """A factor of products, rounded as they round it, and computed here alone: see `_once`."""
     if DT == tl.bfloat16:
-        return x.to(tl.bfloat16)
+        return _once_short(x.to(tl.bfloat16), DEVICE)
     else:
-        return x
+        return _once(x, DEVICE)
 
 
 @triton.jit

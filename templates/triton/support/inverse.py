@@ -10,8 +10,7 @@ def _inverse(a, UPPER: tl.constexpr, C: tl.constexpr, LEVELS: tl.constexpr, PREC
     corner = (late // 2 == early // 2) & (late > early)
     found = tl.where(late == early, 1.0, tl.where(corner, a, 0.0))
     for level in tl.range(1, LEVELS, disable_licm=True):
-        half = 1 << level
-        corner = (late // (2 * half) == early // (2 * half)) & ((late // half) % 2 == 1) & ((early // half) % 2 == 0)
+        corner = ((late ^ early) >> level == 1) & (late > early)
         by = _dot_exact(found, tl.where(corner, a, 0.0), PRECISION)
         found += _dot_exact(by, found, PRECISION)
     return found

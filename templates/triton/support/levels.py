@@ -20,9 +20,9 @@ def _sibling(row, half, EXACT: tl.constexpr):
     block,
     or of the early one."""
     if EXACT:
-        return ((row // half) ^ 1) * half + half - 1
+        return (row ^ half) | (half - 1)
     else:
-        return (row // (2 * half)) * (2 * half) + half - 1
+        return (row | (2 * half - 1)) - half
 
 
 @triton.jit
