@@ -24,6 +24,8 @@ def may_split(program: Program, axis: str, carried: bool) -> bool:
             linear.add(v.index)
         if v.op in _MIXING and _loses(program, v, axis):
             return False
+        if v.op is Op.RENAME and v.attr[1] == axis:  # type: ignore[index]
+            return False  # the operand is whole
         if any(a in cut for a in v.args) or (v.op is Op.COTANGENT and not here):
             cut.add(v.index)
         if v.op in _REDUCING and _loses(program, v, axis):

@@ -114,6 +114,17 @@ def products_of(compiled: Any, target: str) -> tuple[int, int]:
 def compile_kernel(module: ModuleType, name: str, target: str, dtype: str = "bfloat16", heads: int = HEADS) -> Any:
     """Triton's compiled kernel for a target, for contiguous tensors of one dtype."""
     import triton
+
+    found, gpu, options = kernel_source(module, name, target, dtype, heads)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return triton.compile(found, target=gpu, options=options)
+
+
+def kernel_source(
+    module: ModuleType, name: str, target: str, dtype: str = "bfloat16", heads: int = HEADS, packed: bool = False
+) -> tuple[Any, Any, dict[str, int]]:
+    """What Triton compiles: a kernel with its arguments' types and constants, the device, and the options."""
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
@@ -126,7 +137,8 @@ def compile_kernel(module: ModuleType, name: str, target: str, dtype: str = "bfl
         **settings,
         **steps,
         **_precision(dtype, target),
-        "PACKED": False,
+        "PACKED": packed,
+        "WIDE": False,
         "SPAN": module.BLOCK,
         "KEEP": True,
         "H": heads,
@@ -135,8 +147,10 @@ def compile_kernel(module: ModuleType, name: str, target: str, dtype: str = "bfl
     for i, argument in enumerate(kernel.arg_names):
         if argument in constants:
             signature[argument] = "constexpr"
-        elif argument == "cu":
+        elif argument == "cu" and not packed:
             signature[argument], constants[argument] = "constexpr", None
+        elif argument == "cu":
+            signature[argument] = "*i64"
         elif argument in names and _is_pointer(argument, module):
             signature[argument] = f"*{_element(argument, low)}"
             attributes[(i,)] = [["tt.divisibility", 16]]
@@ -146,9 +160,7 @@ def compile_kernel(module: ModuleType, name: str, target: str, dtype: str = "bfl
                 attributes[(i,)] = [["tt.divisibility", 16]]
     found = ASTSource(kernel, signature, constants, attributes)
     gpu = GPUTarget("hip", target, 64) if target.startswith("gfx") else GPUTarget("cuda", int(target[3:]), 32)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return triton.compile(found, target=gpu, options=options)
+    return found, gpu, options
 
 
 def _precision(dtype: str, target: str) -> dict[str, Any]:

@@ -6,6 +6,12 @@ def _real(x):
     return torch.view_as_real(x.resolve_conj()) if x.is_complex() else x
 
 
+def _meant(tensors, table):
+    """The tensors of a table's rows by name, in order; real numbers where complex ones are meant become such."""
+    found = [tensors[row[0]] for row in table]
+    return [x.to(torch.complex64) if row[4] and not x.is_complex() else x for x, row in zip(found, table)]
+
+
 def _laid_out(x, lead):
     """`x` with its axes, all dims behind the first `lead`, as in a contiguous tensor; a copy if need be."""
     step = 1
@@ -13,7 +19,13 @@ def _laid_out(x, lead):
         if stride != step and size != 1:
             return x.contiguous()
         step *= size
-    return x.contiguous() if x.stride(1) * BLOCK >= 2**31 else x
+    return x
+
+
+def _wide(inputs, heads):
+    """Do a chunk's rows reach beyond offsets of 32 bits in an input, or in what is stored for its heads?"""
+    numbers = [heads * (2 if row[4] else 1) * torch.Size(row[1]).numel() for row in (*INPUTS, *OUTPUTS)]
+    return BLOCK * max(*(x.stride(1) for x in inputs), *numbers) >= 2**31
 
 
 def _settings(inputs):
@@ -70,13 +82,15 @@ class _Call:
         self.device = inputs[0].device
         self.dtypes = _settings(inputs)
         self.ratio = 1
-        self.args = {}
+        self.args, rows = {}, []
         for x, row in zip(inputs, INPUTS):
-            self.args[f"in_{row[0]}"] = x = _laid_out(_real(x), 3)
+            rows.append(x := _laid_out(_real(x), 3))
+            self.args[f"in_{row[0]}"] = x
             for name, stride in zip(("b", "t", "h"), x.stride()):
                 self.args[f"in_{row[0]}_{name}"] = stride
             if row[2]:
                 self.ratio = heads // x.shape[2]
+        self.wide = _wide(rows, heads)
         for p, row in zip(params, PARAMS):
             self.args[f"param_{row[0]}"] = _real(p.contiguous())
         for s, row in zip(state, STATES):
@@ -102,7 +116,7 @@ class _Call:
         kernel[(instances,)](
             *args, self.cu, self.length, self.sequences, self.ratio, self.slots, units, rows,
             H=self.heads, **{n: self.args[n] for n in constants}, **settings, **self.dtypes,
-            PACKED=self.cu is not None, SPAN=BLOCK, KEEP=keep,
+            PACKED=self.cu is not None, WIDE=self.wide, SPAN=BLOCK, KEEP=keep,
         )  # fmt: skip
 
     def shares(self, name):
@@ -414,10 +428,10 @@ def run(inputs, params, state=None, *, heads=HEADS, cu_seqlens=None):
 
     `cu_seqlens` [N + 1] packs N sequences into one row, B = 1; states are then [N, H, *axes].
     """
-    inputs, params = [inputs[r[0]] for r in INPUTS], [params[r[0]] for r in PARAMS]
+    inputs, params = _meant(inputs, INPUTS), _meant(params, PARAMS)
     sequences = None if cu_seqlens is None else cu_seqlens.numel() - 1
     given = zero_state(inputs, heads, sequences) if state is None else state
-    state = [given[row[0]] for row in STATES]
+    state = _meant(given, STATES)
     plan = choose_plan("FORWARD", inputs, cu_seqlens, heads)
     learning = torch.is_grad_enabled() and any(x.requires_grad for x in (*inputs, *params, *state))
     keep = learning and _keeps(plan, cu_seqlens)
@@ -446,8 +460,8 @@ def _(inputs, params, state, heads):
 
 def step(inputs, params, state, *, heads=HEADS):
     """One token: inputs [B, H, *axes], params and the state by name -> outputs [B, H, *axes] and the next state."""
-    inputs, params = [inputs[r[0]].unsqueeze(1) for r in INPUTS], [params[r[0]] for r in PARAMS]
-    state = [state[r[0]] for r in STATES]
+    inputs, params = [x.unsqueeze(1) for x in _meant(inputs, INPUTS)], _meant(params, PARAMS)
+    state = _meant(state, STATES)
     learning = torch.is_grad_enabled() and any(x.requires_grad for x in (*inputs, *params, *state))
     if learning:  # the step kernel has no backward; a chunk of one token has
         plan = choose_plan("FORWARD", inputs, None, heads)

@@ -62,14 +62,15 @@ def random_inputs(spec: Spec, case: Case, seed: int = 0) -> Tensors:
     found = {}
     for i in spec.inputs:
         heads = case.groups if i.per_group else case.heads
-        x = torch.randn((case.batch, case.length, heads, *(case.sizes[a] for a in i.axes)), generator=g)
+        shape = (case.batch, case.length, heads, *(case.sizes[a] for a in i.axes))
+        x = torch.randn(shape, generator=g, dtype=torch.complex64 if i.is_complex else None)
         if i.high <= 0:
             x = -x.abs()
         elif i.low >= 0:
             x = torch.sigmoid(x) * min(i.high, 2.0)
         elif i.axes:
             x = x / case.sizes[i.axes[0]] ** 0.5
-        found[i.name] = case.prepare(x.to(case.dtype))
+        found[i.name] = case.prepare(x if i.is_complex else x.to(case.dtype))
     return found
 
 

@@ -55,6 +55,12 @@ def test_any_strides(layout: object) -> None:
     assert_agreement(Case("gated_delta_net", length=18, batch=2, heads=2, plans=SPLIT, prepare=layout))  # type: ignore[arg-type]
 
 
+def test_rows_with_offsets_of_64_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = Case("gated_delta_net", length=18, batch=1, heads=2, plans=SPLIT)
+    monkeypatch.setattr(mixers(case)[0].kernels, "_wide", lambda inputs, heads: True)
+    assert_agreement(case)
+
+
 def test_axes_that_do_not_lie_together() -> None:
     apart = lambda x: x.transpose(-1, 1).contiguous().transpose(-1, 1)  # noqa: E731
     assert_agreement(Case("rwkv6", length=18, batch=1, heads=2, plans=FUSED, prepare=apart))
@@ -137,6 +143,30 @@ def test_every_element_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.Tensor, "new_empty", poisoned)
     for spec, plans in (("gated_delta_net", SPLIT), ("mamba2", FUSED), ("lru", FUSED)):
         assert_agreement(Case(spec, length=21, batch=1, heads=2, plans=plans))
+
+
+def test_real_numbers_where_complex_ones_are_meant() -> None:
+    """A kernel would read beyond the end of such a tensor."""
+    text = """mixer driven
+dim K
+input z : complex [K]
+input q : [K]
+state s : complex [K] = exp(1i * q) * s[t-1] + z
+output o = re(s * z)
+"""
+    case = Case(text, length=5, batch=1, heads=2)
+    kernels, _ = mixers(case)
+    inputs = random_inputs(kernels.spec, case)
+    real = {n: (x.real if x.is_complex() else x).contiguous().requires_grad_() for n, x in inputs.items()}
+    before = {"s": torch.ones(1, 2, 5)}
+    found = kernels(**real, initial_state=before)
+    wanted = kernels(**{n: x + 0j if n == "z" else x for n, x in real.items()}, initial_state={"s": before["s"] + 0j})
+    assert torch.equal(found, wanted)
+    found.sum().backward()
+    assert real["z"].grad is not None
+    assert not real["z"].grad.is_complex()
+    one, _ = kernels.step(before, **{n: x.detach()[:, 0] for n, x in real.items()})
+    torch.testing.assert_close(one, found[:, 0].detach())
 
 
 def test_a_second_gradient_is_refused() -> None:

@@ -34,6 +34,14 @@ def test_shares_in_one_of_two_kernels(small_register_file: None) -> None:
     assert_agreement(case)
 
 
+def test_an_axis_that_stands_for_another_one_is_not_divided(small_register_file: None) -> None:
+    """`k[K -> J]` lies whole in the registers of each instance, whatever part of J is its own."""
+    case = Case("rebased", length=18, batch=1, heads=1, sizes={"K": 16, "J": 16, "V": 32}, plans=SPLIT)
+    module = mixers(case)[0].kernels
+    assert not [name for name, row in module.KERNELS.items() if "B_J" in dict(row[3])]
+    assert_agreement(case)
+
+
 @pytest.mark.parametrize("spec", ["gated_delta_net", "hgrn"])
 def test_states_kept_by_the_fused_kernel(spec: str) -> None:
     case = Case(spec, length=35, batch=1, heads=1, plans={"FORWARD": "fused", "BACKWARD": "split"})

@@ -4,7 +4,7 @@ Pointers are named by what they hold: `in_q` an input, `param_w`, `out_o`; `init
 first and
 after the last token, `kept_S` the state before each chunk; `grad_o` a cotangent that comes in, `d_q` a gradient that
 goes
-out. Offsets of chunks and heads are 64-bit, those inside a tile 32-bit.
+out. Offsets of chunks and heads are 64-bit; those inside a tile are 32-bit unless rows lie too far apart for that.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Memory:
         terms = []
         for d in dims:
             stride = rows if d == ROW else strides[d]
-            at = aligned(index_name(d), (d,), dims)
+            at = aligned("r_t" if d == ROW else index_name(d), (d,), dims)
             terms.append(at if stride == 1 else f"{at} * {stride}")
         terms += [str(part)] if part else []
         inside = " + ".join(terms)
@@ -108,6 +108,9 @@ class Memory:
     def mask(self, dims: Dims, alone: Dims = ()) -> str:
         guarded = [d for d in dims if d == ROW or d in self.layout.masked]
         tests = [aligned(mask_name(d), (d,), dims) for d in guarded] + [f"(part_{a} == 0)" for a in alone]
+        if alone and not guarded and dims:
+            # a lane for each number, since Triton's interpreter takes no single test for all of them
+            tests.append(f"({aligned(index_name(dims[0]), dims[:1], dims)} >= 0)")
         return " & ".join(tests)
 
     def alone(self, kind: str, tensor: Tensor) -> Dims:

@@ -56,6 +56,7 @@ _RESERVED = frozenset(
             "cu",
             "i_t",
             "m_t",
+            "r_t",
         ),
         *(
             "late",
@@ -73,7 +74,7 @@ _RESERVED = frozenset(
             "first",
         ),
         *("length", "chunk", "step", "first_slot", "RATIO", "SLOTS", "UNITS", "ROWS", "DT", "PRECISION", "EXACT"),
-        *("PACKED", "KEEP", "SPAN", "DEVICE", "LEVELS", "level"),
+        *("PACKED", "KEEP", "WIDE", "SPAN", "DEVICE", "LEVELS", "level"),
     )
 )
 _INLINERS = frozenset((Kind.MAP, Kind.MASK, Kind.CAUSAL, Kind.SUM, Kind.DOT, Kind.TURN))
