@@ -168,7 +168,7 @@ class TorchPrinter(TorchPointwise):
                 return "torch.arange(H, dtype=dtype, device=device)"
             case (
                 Op.INPUT | Op.PARAM | Op.STATE | Op.COTANGENT | Op.NUMBER | Op.SIZE | Op.HEAD_COUNT
-                | Op.MAP | Op.CONTRACT | Op.SCORES
+                | Op.MAP | Op.CONTRACT | Op.SCORES | Op.INVERSE
             ):  # fmt: skip
                 raise AssertionError(f"{v.op} has its own text")
             case _:

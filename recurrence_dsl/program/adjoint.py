@@ -163,6 +163,8 @@ class _Adjoint:
                 self.scan(v, b.expand(g, v.dims))
             case Op.REVCUMSUM | Op.UNSHIFT | Op.PLACE_FIRST | Op.PLACE_LAST | Op.APPLY_T | Op.SOLVE_T | Op.SCAN_T:
                 raise AssertionError(f"{v.op} occurs in adjoints only")
+            case Op.INVERSE:
+                raise AssertionError("a schedule takes inverses, where gradients are known already")
             case (
                 Op.INPUT | Op.PARAM | Op.STATE | Op.COTANGENT | Op.NUMBER | Op.SIZE | Op.HEAD_INDEX | Op.HEAD_COUNT
             ):  # fmt: skip

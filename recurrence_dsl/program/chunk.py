@@ -40,7 +40,7 @@ class _Chunk:
         self.algebra = Algebra(self.b.axes)
         self.bodies = dict(recurrence.values)
         self.reads = {r.name: r for r in recurrence.reads}
-        self._erased: dict[str, tuple[int, ...]] = {}
+        self._erased: dict[tuple[str, tuple[Column, ...]], tuple[int, ...]] = {}
         self._read: dict[str, int] = {}
 
     # --- names ---
@@ -76,8 +76,8 @@ class _Chunk:
     def materialised(self, s: StateForm) -> int:
         """The state at every token. Rank-one terms are writes here, once their implicit values are known."""
         a, w = self.lower(s.decay), self.lower(s.input)
-        for erase, u in zip(s.erases, self.erased(s), strict=True):
-            w = self.b.add(w, self.b.mul(self.lower(erase.a), u))
+        for erase, u in zip(s.erases, self.erased(s, ()), strict=True):
+            w = self.b.add(w, self.b.mul(self._scaled(erase.a, s)[1], u))
         return self.b.named(self.b.scan(a, w, self.carried(s.name)), s.name)
 
     # --- matrix states ---
@@ -110,12 +110,19 @@ class _Chunk:
         return self.side(s, contracted, not scalar_right), self.side(s, rest, scalar_right)
 
     def columns(self, s: StateForm, contracted: frozenset[str]) -> tuple[Column, ...]:
-        """Everything written to the state: the spec's writes and each rank-one term with its implicit value."""
+        """Everything written to the state: the spec's writes and each rank-one term with its implicit value, one column
+        where both lie along one vector."""
         rest = frozenset(s.axes) - contracted
-        written = [self._column(w.factors, contracted, rest) for w in s.writes]
-        for erase, u in zip(s.erases, self.erased(s), strict=True):
-            scale, a = self._scaled(erase.a, s)
-            u = self.b.mul(scale, u)
+        keys = [self._scaled(t.a, s)[1] for t in s.erases]
+        taken, written = [], []
+        for w in s.writes:
+            on = frozenset(s.erase_axes)
+            along = self._column(w.factors, on, frozenset(s.axes) - on) if keys else None
+            if along is not None and along.x in keys:
+                taken.append(along)
+            else:
+                written.append(self._column(w.factors, contracted, rest))
+        for a, u in zip(keys, self.erased(s, self._merged(taken)), strict=True):
             written.append(Column(a, u) if frozenset(s.erase_axes) == contracted else Column(u, a))
         return self._merged(written)
 
@@ -145,26 +152,33 @@ class _Chunk:
                 y = self.b.mul(y, self.lower(f))
         return Column(x, y)
 
-    def erased(self, s: StateForm) -> tuple[int, ...]:
-        """The implicit values u_i = b_i . S_{t-1} of the rank-one terms, from the triangular system they solve."""
+    def erased(self, s: StateForm, taken: tuple[Column, ...]) -> tuple[int, ...]:
+        """What each rank-one term a_i (b_i . S_{t-1}) writes along a_i's vector, and what the `taken` writes add there,
+        from the triangular system that it solves."""
         if not s.erases:
             return ()
-        if s.name not in self._erased:
-            self._erased[s.name] = self._solve(s)
-        return self._erased[s.name]
+        if (s.name, taken) not in self._erased:
+            self._erased[s.name, taken] = self._solve(s, taken)
+        return self._erased[s.name, taken]
 
-    def _solve(self, s: StateForm) -> tuple[int, ...]:
-        """Each u_i is what its query sees of the chunk's start and writes, plus what it sees of every earlier u_j."""
+    def _solve(self, s: StateForm, taken: tuple[Column, ...]) -> tuple[int, ...]:
+        """Each u_i is what its query sees of the chunk's start, of the other writes and of every earlier u_j, scaled,
+        plus what is written along its vector anyway."""
         b, e = self.b, frozenset(s.erase_axes)
         left, right = self.sides(s, e)
         writes = self._merged([self._column(w.factors, e, frozenset(s.axes) - e) for w in s.writes])
+        others = tuple(c for c in writes if c.x not in {t.x for t in taken})
+        own = {t.x: t.y for t in taken}
         pair = b.pair(left.g, Mask.BEFORE)
         keys = [self._scaled(t.a, s) for t in s.erases]
         rhs, rows = [], []
-        for row_scale, q in (self._scaled(t.b, s) for t in s.erases):
-            rhs.append(b.mul(row_scale, self._seen(s, q, When.BEFORE, left, right, writes)))
-            row = [b.mul(b.scores(q, k, pair, left.axes), b.rename(scale, ROW, COL)) for scale, k in keys]
-            rows.append([b.named(b.mul(a, row_scale), f"A_{s.name}") for a in row])
+        for (scale, a), term in zip(keys, s.erases, strict=True):
+            row_scale, q = self._scaled(term.b, s)
+            scale = b.mul(scale, row_scale)
+            seen = b.mul(scale, self._seen(s, q, When.BEFORE, left, right, others))
+            rhs.append(b.add(seen, own.pop(a)) if a in own else seen)
+            row = [b.scores(q, k, pair, left.axes) for _, k in keys]
+            rows.append([b.named(b.mul(x, scale), f"A_{s.name}") for x in row])
         if len(rows) == 1:
             return (b.named(b.solve(rows[0][0], rhs[0]), f"U_{s.name}"),)
         u = b.named(b.solve(b.stack([b.stack(row, TERM2) for row in rows], TERM), b.stack(rhs, TERM)), f"U_{s.name}")

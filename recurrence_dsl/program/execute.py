@@ -84,7 +84,7 @@ class _Run:
                 | Op.FIRST | Op.LAST | Op.PLACE_FIRST | Op.PLACE_LAST
             ):  # fmt: skip
                 return self.along_rows(v)
-            case Op.CONTRACT | Op.PAIR | Op.SCORES | Op.APPLY | Op.APPLY_T | Op.SOLVE | Op.SOLVE_T:
+            case Op.CONTRACT | Op.PAIR | Op.SCORES | Op.APPLY | Op.APPLY_T | Op.SOLVE | Op.SOLVE_T | Op.INVERSE:
                 return self.matrices(v)
             case Op.SCAN:
                 return self.scan(v)
@@ -163,6 +163,8 @@ class _Run:
                 a, x, pair = v.args
                 columns = tuple(COL if d == ROW else d for d in v.dims)
                 return self.summed((ROW,), self.rows(a), self.rows(x), self.rows(pair), out=columns)
+            case Op.INVERSE:
+                return self.inverse(v)
             case _:
                 return self.solved(v)
 
@@ -213,6 +215,16 @@ class _Run:
         )
         order = (*batch, *at, *rest)
         return solved.reshape([self.sizes[d] for d in order]).transpose([order.index(d) for d in v.dims])
+
+    def inverse(self, v: Value) -> Array:
+        """(I - A)^-1 with its rows (and terms) as one dim and its columns as another."""
+        at = tuple(d for d in (ROW, TERM) if d in v.dims)
+        to = tuple({ROW: COL, TERM: TERM2}[d] for d in at)
+        batch = tuple(d for d in v.dims if d not in (*at, *to))
+        matrix = self.arranged(v.args[0], (batch, at, to))
+        order = (*batch, *at, *to)
+        found = np.linalg.inv(np.eye(matrix.shape[-1]) - matrix).reshape([self.sizes[d] for d in order])
+        return found.transpose([order.index(d) for d in v.dims])
 
     def arranged(self, index: int, groups: tuple[Dims, ...]) -> Array:
         """The operand transposed to the groups' order, each group one dim."""

@@ -64,6 +64,7 @@ class Op(Enum):
     APPLY_T = "apply_t"  # (A, x, pair): z_s = sum_t A[t,s] pair[t,s] x_t, its COL named ROW again
     SOLVE = "solve"  # (A, x): (I - A)^-1 x, A strictly lower in time
     SOLVE_T = "solve_t"  # (A, x): (I - A)^-T x
+    INVERSE = "inverse"  # (A): (I - A)^-1, where a kernel stores it for others
     # elementwise recurrences
     SCAN = "scan"  # (a, w, s0): S_t = a_t S_{t-1} + w_t
     SCAN_T = "scan_t"  # (a, x): y_t = x_t + conj(a_{t+1}) y_{t+1}
@@ -174,4 +175,17 @@ def term_counts(program: Program) -> dict[int, int]:
     return found
 
 
+def is_stored(v: Value) -> bool:
+    """Is this what another part of a program computed and kept? Such a leaf's name starts with @, which no input's
+    can."""
+    return v.op is Op.INPUT and str(v.attr).startswith("@")
+
+
+def is_inverse(v: Value) -> bool:
+    """Is this an inverse, or a stored one? Products with it must not round it."""
+    return v.op is Op.INVERSE or (is_stored(v) and str(v.attr).startswith(STORED_INVERSE))
+
+
+STORED_INVERSE = "@inverse"
+"""How names of stored inverses begin."""
 LEAVES = frozenset((Op.INPUT, Op.PARAM, Op.STATE, Op.COTANGENT, Op.NUMBER, Op.SIZE, Op.HEAD_INDEX, Op.HEAD_COUNT))

@@ -135,6 +135,9 @@ def inferred(v: Value, args: list[frozenset[str]]) -> frozenset[str]:
                 {ROW, COL} <= args[0] and args[0] - {COL, TERM2} <= args[1] and (TERM in args[0]) == (TERM2 in args[0])
             )
             return args[1]
+        case Op.INVERSE:
+            fits({ROW, COL} <= args[0] and (TERM in args[0]) == (TERM2 in args[0]))
+            return args[0]
         case Op.SCAN:
             fits(ROW in args[0] and args[0] <= args[1] and args[2] == args[1] - {ROW})
             return args[1]

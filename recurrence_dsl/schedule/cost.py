@@ -74,6 +74,8 @@ class _Counter:
                 return (3 if self._weighted(v) else 2) * self._elements(self._joint(v) | {ROW, COL})
             case Op.SOLVE | Op.SOLVE_T:
                 return self.sizes[ROW] * self._elements(frozenset(v.dims))
+            case Op.INVERSE:
+                return self.sizes[ROW] * self._elements(frozenset(v.dims)) / 3
             case (
                 Op.EXPAND | Op.RENAME | Op.STACK | Op.SELECT | Op.SHIFT | Op.UNSHIFT
                 | Op.FIRST | Op.LAST | Op.PLACE_FIRST | Op.PLACE_LAST

@@ -66,7 +66,8 @@ class Launch:
 @dataclass(frozen=True, slots=True)
 class TritonPlan:
     """`forward` and `backward` list the plans that there are, each a name and its kernels in order; `composition` says
-    how segments of a sequence compose, where they do."""
+    how segments of a sequence compose, where they do; `preferred` are the plans that are taken unmeasured: forward with
+    enough sequences and heads for the device, forward with too few, and backward."""
 
     form: str
     chunk: int
@@ -74,6 +75,7 @@ class TritonPlan:
     forward: tuple[tuple[str, tuple[str, ...]], ...]
     backward: tuple[tuple[str, tuple[str, ...]], ...]
     composition: Composition | None = None
+    preferred: tuple[str, str, str] = ("fused", "fused", "fused")
 
     @property
     def parallel(self) -> tuple[str, ...]:

@@ -12,15 +12,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ..check.spec import Declared, Spec
-from ..program.ops import Op
+from ..program.ops import Op, Program, is_stored
 from ..program.step import carried_names
 from .cost import flops
+from .preparing import stored_tiles
 from .tasks import Launch, Task, TritonPlan, Walk
 
 WIDTH = {"float32": 4, "bfloat16": 2, "float16": 2}
 """Bytes of an element."""
 KEPT = {"float32": 4, "bfloat16": 2, "float16": 4}
 """Bytes of an element of a state kept between kernels: float16 would overflow."""
+EXACT = 4
+"""Bytes of an element of an inverse that is kept: a product of transitions."""
 SHARE = 4
 """Bytes of an element of a gradient that is yet to be added up."""
 
@@ -57,11 +60,20 @@ def plan_traffic(
         return Traffic(name, moved, least, sum(flops(x.task.program, sizes, x.settings.chunk) for x in used))
 
     forward, backward = counter.least()
-    kept = [(f"{name}, states kept", kernels[1:]) for name, kernels in plan.backward if kernels[0] == "carry"]
+    kept = [(f"{name}, {what}", rest) for name, kernels in plan.backward for what, rest in _after_keeping(kernels)]
     return (
         tuple(one(name, kernels, forward) for name, kernels in plan.forward),
         tuple(one(name, kernels, backward) for name, kernels in (*plan.backward, *kept)),
     )
+
+
+def _after_keeping(kernels: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """What is left of a way back for what a forward pass has stored."""
+    if kernels[0] == "carry":
+        yield "states kept", kernels[1:]
+    if kernels[0] == "prepare":
+        yield "states kept", (kernels[0], *kernels[2:])
+        yield "states and prepared kept", kernels[2:]
 
 
 def movements(
@@ -105,7 +117,9 @@ class _Counter:
         yield from self._read(task, launch.settings.chunk)
         for key, _ in task.program.outputs:
             kind, name = key.split(":")
-            if kind == "output":
+            if kind == "keep":
+                yield Movement(f"made_{name[1:]}", self._stored(task.program, name[1:], launch.settings.chunk))
+            elif kind == "output":
                 yield Movement(f"out_{name}", self._token(self._declared(name)))
             elif kind == "input":
                 yield Movement(f"d_{name}", self._gradient(launch, name))
@@ -117,7 +131,9 @@ class _Counter:
     def _read(self, task: Task, chunk: int) -> Iterator[Movement]:
         for v in task.program.values:
             name = str(v.attr)
-            if v.op is Op.INPUT:
+            if is_stored(v):
+                yield Movement(f"made_{name[1:]}", self._stored(task.program, name[1:], chunk))
+            elif v.op is Op.INPUT:
                 yield Movement(f"in_{name}", self._token(self._declared(name)))
             elif v.op is Op.STATE and task.walk is not Walk.FORWARD:
                 yield Movement(f"kept_{name}", self.state(name, chunk))
@@ -125,6 +141,11 @@ class _Counter:
                 yield Movement(f"grad_{name[7:]}", self._token(self._declared(name[7:])))
             elif v.op is Op.COTANGENT and task.walk is Walk.PARALLEL:
                 yield Movement(f"kept_d_{name[6:]}", self.state(name[6:], chunk))
+
+    def _stored(self, program: Program, name: str, chunk: int) -> float:
+        """Tiles of pairs of tokens."""
+        stored = stored_tiles(program)[name]
+        return stored.tiles * chunk * (EXACT if stored.exact else KEPT[self.dtype])
 
     def added_up(self, last: Launch) -> float:
         """What is moved to add up the shares of gradients and the heads of a group."""

@@ -2,22 +2,25 @@
 
 Every plan is a slicing of the same two programs by their results. *fused*: one kernel walks over the chunks with the
 state in registers. *split*: a kernel that only carries the state along and stores what comes into each chunk, then one
-that finishes all chunks at once. *segments*: a sequence is cut, and each piece walked over side by side, once from zero
-and, when the pieces' effects are joined, once more from the state before it. The backward pass walks in reverse;
-*merged*: what follows from the state's gradient alone is computed on the way.
+that finishes all chunks at once. *phases* and *prepared*: before these, or before the fused walk, one more kernel takes
+all chunks at once and stores what is dear and depends on no state. *segments*: a sequence is cut, and each piece walked
+over side by side, once from zero and, when the pieces' effects are joined, once more from the state before it. The
+backward pass walks in reverse, and reads what is prepared; *merged*: what follows from the state's gradient alone is
+computed on the way.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import replace
 
 from ..maths.recurrence import Form, Recurrence
-from ..program.ops import BATCH, COL, HEAD, ROW, Program, only
-from .finishing import Backward, finishing
+from ..program.ops import BATCH, COL, HEAD, ROW, Op, Program, only
+from .finishing import finishing
+from .going_back import GoingBack, Plans, going_back
 from .maker import Maker
+from .preparing import Prepared, prepared
 from .segments import Composition, composition
 from .tasks import Launch, Start, TritonPlan, Walk
 
@@ -41,53 +44,71 @@ def triton_plan(
     if form == "recurrent":
         return _recurrent(maker, body, backward)
     wanted = (chunk_size,) if chunk_size else _chunks(recurrence, body, sizes)
-    back = finishing(maker, _leaves(backward), wanted)
-    chunk, finish_back = back.chunk, tuple(x.task.name for x in back.launches)
-    smaller = () if chunk_size else tuple(c for c in (32, 16) if c < chunk)
-    launches = [
-        _forward(maker, body, chunk, smaller),
-        maker.launch("carry", "The states before each chunk.", _states(body), Walk.FORWARD, (chunk, *smaller),
-                     keep=chunk),
-        maker.launch("finish", "Outputs of each chunk.", _outputs(body), Walk.PARALLEL, (chunk,)),
-        maker.launch("carry_back", "The states' gradients after each chunk.", _states(backward), Walk.REVERSE,
-                     (chunk, *smaller), keep=chunk),
-        *back.launches,
-        maker.launch("step", "One token.", step, Walk.FORWARD, (1,)),
-    ]  # fmt: skip
-    plans: tuple[dict[str, tuple[str, ...]], ...] = (
-        {"fused": ("forward",), "split": ("carry", "finish")},
-        {"split": ("carry", "carry_back", *finish_back)},
-    )
-    gradient = maker.fitting("gradient", "All gradients.", backward, Walk.REVERSE, chunk)
-    if gradient is not None:
-        launches.append(gradient)
-        plans[1]["fused"] = ("carry", "gradient")
-    for merged, rest in _merged(maker, backward, back):
-        launches.append(merged)
-        plans[1]["merged"] = ("carry", merged.task.name, rest)
+    ready = prepared(body, backward)
+    behind = ready.backward if ready else backward
+    back = finishing(maker, _leaves(behind), wanted)
+    chunks = (back.chunk, *(() if chunk_size else tuple(c for c in (32, 16) if c < back.chunk)))
+    onwards = _onwards(maker, body, chunks)
+    launches, forward = [*onwards], {"fused": ("forward",), "split": ("carry", "finish")}
+    if ready:
+        launches += _phases(maker, ready, back.chunk)
+        forward |= {
+            "prepared": ("prepare", "forward_prepared"),
+            "phases": ("prepare", "carry_prepared", "finish_prepared"),
+        }
+    first = ("prepare", "carry_prepared") if ready else ("carry",)
+    reverse = going_back(maker, behind, back, chunks[:1] if ready else chunks, first)
+    launches += [*reverse.launches, maker.launch("step", "One token.", step, Walk.FORWARD, (1,))]
+    backwards = dict(reverse.plans)
     composed = composition(recurrence, body, backward, sizes)
     if composed is not None:
-        launches += _segment_launches(recurrence, composed, launches[1], launches[3])
-        plans[0]["segments"] = ("segment", "transit", "forward")
-        plans[1]["segments"] = ("segment", "transit", "carry", "segment_back", "carry_back", *finish_back)
-    return TritonPlan(form, chunk, tuple(launches), tuple(plans[0].items()), tuple(plans[1].items()), composed)
+        launches += _segment_launches(recurrence, composed, onwards[1], reverse.carry)
+        forward["segments"] = ("segment", "transit", "forward")
+        backwards["segments"] = _in_segments(reverse)
+    preferred = _preferred(ready, backwards)
+    return TritonPlan(
+        "chunk", back.chunk, tuple(launches), tuple(forward.items()), tuple(backwards.items()), composed, preferred
+    )
 
 
-def _merged(maker: Maker, backward: Program, back: Backward) -> list[tuple[Launch, str]]:
-    """The walk back that also stores what one of two finishing kernels would, if it can, and the name of the other."""
-    doc = "The states' gradients after each chunk, and those of each chunk that follow from them."
-    for one, other in itertools.permutations(back.launches, 2):
-        also = {key for key, _ in one.task.program.outputs}
-        program = only(backward, lambda key: key.startswith("state:") or key in also)  # noqa: B023
-        found = maker.fitting("walk_back", doc, program, Walk.REVERSE, back.chunk)
-        if found is not None and not found.task.partial and len(back.launches) == 2:
-            return [(replace(found, task=replace(found.task, keep=back.chunk)), other.task.name)]
-    return []
+def _in_segments(reverse: GoingBack) -> tuple[str, ...]:
+    """The split way back, with what each segment adds computed before."""
+    rest = reverse.plans["split"][len(reverse.first) :]
+    return ("segment", "transit", *reverse.first, "segment_back", *rest)
 
 
-def _forward(maker: Maker, body: Program, chunk: int, smaller: tuple[int, ...]) -> Launch:
-    """The fused kernel. Its chunks may be parts of the others'; it stores the states before each of theirs."""
-    return maker.launch("forward", "Outputs and the last states.", body, Walk.FORWARD, (chunk, *smaller), keep=chunk)
+def _preferred(ready: Prepared | None, backward: Plans) -> tuple[str, str, str]:
+    """The plans that are taken unmeasured: forward where sequences and heads keep the device busy, forward where they
+    do not, and backward.
+
+    An inverse is dear to form inside a walk, where nothing else can be done meanwhile; scores are not, and are formed
+    again rather than stored.
+    """
+    inverse = ready is not None and any(v.op is Op.INVERSE for v in ready.prepare.values)
+    back = next(name for name in ("merged", "split") if name in backward)
+    return ("prepared", "phases", back) if inverse else ("fused", "split", back)
+
+
+def _onwards(maker: Maker, body: Program, chunks: tuple[int, ...]) -> list[Launch]:
+    """The fused kernel, and the two that carry the states and finish. What walks may take parts of the chunks, and
+    stores the states before each whole one."""
+    keep = chunks[0]
+    return [
+        maker.launch("forward", "Outputs and the last states.", body, Walk.FORWARD, chunks, keep),
+        maker.launch("carry", "The states before each chunk.", _states(body), Walk.FORWARD, chunks, keep),
+        maker.launch("finish", "Outputs of each chunk.", _outputs(body), Walk.PARALLEL, (keep,)),
+    ]
+
+
+def _phases(maker: Maker, ready: Prepared, chunk: int) -> list[Launch]:
+    """What is stored for each chunk, and the kernels that read it."""
+    doc, body = "What each chunk's kernels need of pairs of its tokens.", ready.body
+    return [
+        maker.launch("prepare", doc, ready.prepare, Walk.PARALLEL, (chunk,)),
+        maker.launch("forward_prepared", "Outputs and the last states.", body, Walk.FORWARD, (chunk,), chunk),
+        maker.launch("carry_prepared", "The states before each chunk.", _states(body), Walk.FORWARD, (chunk,), chunk),
+        maker.launch("finish_prepared", "Outputs of each chunk.", _outputs(body), Walk.PARALLEL, (chunk,)),
+    ]
 
 
 def _segment_launches(recurrence: Recurrence, composed: Composition, carry: Launch, carry_back: Launch) -> list[Launch]:

@@ -192,6 +192,8 @@ def _is_narrow(argument: str, module: ModuleType) -> bool:
 
 
 def _element(argument: str, low: str) -> str:
+    if argument.startswith("made_"):
+        return "fp32" if argument.startswith("made_inverse") else low
     stored = argument.startswith(("in_", "out_", "kept_", "grad_", "d_")) and not argument.startswith(
         ("grad_end_", "d_init_")
     )

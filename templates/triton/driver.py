@@ -52,8 +52,12 @@ def _kernels(table, plan, cu=None):
 
 
 def _keeps(plan, cu):
-    """Does a forward plan store the states before each chunk?"""
-    return any(name in KEEPING for name in _kernels("FORWARD", plan, cu))
+    """How many tensors a forward plan can store for the backward pass: the states before each chunk, then what is
+    prepared."""
+    kernels = _kernels("FORWARD", plan, cu)
+    if "transit" in kernels or not any(name in KEEPING for name in kernels):
+        return 0
+    return len(STATES) + (len(PREPARED) if "prepare" in kernels else 0)
 
 
 _changed = {}  # a plan's text: the settings of every kernel
@@ -100,6 +104,11 @@ class _Call:
         """Gives the kernels one tensor for each state."""
         for x, row in zip(states, STATES):
             self.args[f"{kind}_{row[0]}"] = _real(x)
+
+    def bind_prepared(self, tensors):
+        """Gives the kernels what is prepared, as far as it is."""
+        for x, row in zip(tensors, PREPARED):
+            self.args[f"made_{row[0]}"] = x
 
     def launch(self, name, keep=False):
         kernel, names, constants, counts, _ = KERNELS[name]
@@ -163,6 +172,21 @@ def _kept(inputs, cu, heads):
     return [inputs[0].new_empty(shape, dtype=dtype) for shape in shapes]
 
 
+def _prepared(inputs, cu, heads):
+    """Room for what is prepared for pairs of tokens of each chunk: exactly, or as states are kept."""
+    low = any(x.dtype == torch.bfloat16 for x in inputs)
+    slots = _slots(inputs, cu)
+    kinds = [torch.bfloat16 if low and not exact else torch.float32 for _, _, exact in PREPARED]
+    shapes = [(slots, heads, tiles, BLOCK, BLOCK) for _, tiles, _ in PREPARED]
+    return [inputs[0].new_empty(shape, dtype=kind) for shape, kind in zip(shapes, kinds)]
+
+
+def _kept_tensors(inputs, cu, heads, count):
+    """Room for the first `count` of the tensors that a forward plan can store."""
+    found = _kept(inputs, cu, heads) if count else []
+    return found + (_prepared(inputs, cu, heads) if count > len(STATES) else [])
+
+
 @torch.library.custom_op(f"recurrence_dsl::{NAME}", mutates_args=())
 def _run_op(
     inputs: List[Tensor],
@@ -173,22 +197,24 @@ def _run_op(
     plan: str,
     keep: bool,
 ) -> List[Tensor]:
-    """Outputs, final states and, if asked for, the states before each chunk."""
+    """Outputs, final states and, if asked for, the states before each chunk and what the plan prepares."""
     plan = _settled("FORWARD", plan, inputs, cu, heads, keep)
     kernels = _kernels("FORWARD", plan, cu)
     if "transit" in kernels:
         return _run_segments(inputs, params, state, heads, plan)
     call = _Call(inputs, params, state, cu, heads, plan)
     outputs, finals = _outputs(inputs, heads), _finals([_per_head(s, heads) for s in state])
-    needed = keep or len(kernels) > 1
-    kept = _kept(inputs, cu, heads) if needed else []
+    states = keep or any(name.startswith("carry") for name in kernels)
+    kept = _kept(inputs, cu, heads) if states else []
+    made = _prepared(inputs, cu, heads) if "prepare" in kernels else []
     for x, row in zip(outputs, OUTPUTS):
         call.args[f"out_{row[0]}"] = _real(x)
     call.bind("end", finals)
     call.bind("kept", kept or finals)
+    call.bind_prepared(made)
     for name in kernels:
-        call.launch(name, needed)
-    return [*outputs, *(_one_head(f, s.shape[1]) for f, s in zip(finals, state)), *(kept if keep else [])]
+        call.launch(name, states)
+    return [*outputs, *(_one_head(f, s.shape[1]) for f, s in zip(finals, state)), *([*kept, *made] if keep else [])]
 
 
 def _one_head(s, groups):
@@ -198,7 +224,7 @@ def _one_head(s, groups):
 
 @_run_op.register_fake
 def _(inputs, params, state, cu, heads, plan, keep):
-    kept = _kept(inputs, cu, heads) if keep else []
+    kept = _kept_tensors(inputs, cu, heads, _keeps(plan.removesuffix(_TRACED), cu) if keep else 0)
     return [*_outputs(inputs, heads), *_finals(state), *kept]
 
 
@@ -222,27 +248,37 @@ def _gradient_op(
 
 
 def _gradients(inputs, params, state, kept, incoming, cu, heads, plan, kernels):
-    """The same, by kernels that walk over whole sequences; the first of them has run where `kept` is given."""
+    """The same, by kernels that walk over whole sequences. `kept` holds what the first of them would store: the states,
+    or the states and what is prepared, or nothing."""
+    states, made = kept[: len(STATES)], kept[len(STATES) :]
+    done = {"prepare": bool(made), "carry": bool(states), "carry_prepared": bool(states)}
+    kernels = [name for name in kernels if not done.get(name)]
     call = _Call(inputs, params, state, cu, heads, plan)
     for x, row in zip(incoming, OUTPUTS):
         call.args[f"grad_{row[0]}"] = _real(x.contiguous())
     call.bind("grad_end", [_shared_out(x, heads).contiguous() for x in incoming[len(OUTPUTS) :]])
     call.bind("end", _finals([_per_head(s, heads) for s in state]))
-    call.bind("kept", kept or _kept(inputs, cu, heads))
-    call.bind("kept_d", _kept(inputs, cu, heads) if len(kernels) > 2 else [])
+    call.bind("kept", states or _kept(inputs, cu, heads))
+    call.bind("kept_d", _kept(inputs, cu, heads) if any(_stores(name, "kept_d_") for name in kernels) else [])
+    call.bind_prepared(made or (_prepared(inputs, cu, heads) if "prepare" in kernels else []))
     d_inputs = [_input_gradient(call, x, row, _writer(kernels, row)) for x, row in zip(inputs, INPUTS)]
     d_params = [_param_gradient(call, p, row, _writer(kernels, row)) for p, row in zip(params, PARAMS)]
     d_state = [
         s.new_empty((s.shape[0], heads, *row[1]), dtype=f.dtype) for s, f, row in zip(state, _finals(state), STATES)
     ]
     call.bind("d_init", d_state)
-    for name in kernels[1:] if kept else kernels:
+    for name in kernels:
         call.launch(name, name in KEEPING)
     return [
         *(_reduced(d, x, row) for d, x, row in zip(d_inputs, inputs, INPUTS)),
         *(_reduced_param(d, p, row) for d, p, row in zip(d_params, params, PARAMS)),
         *(_reduced_state(d, s) for d, s in zip(d_state, state)),
     ]
+
+
+def _stores(name, kind):
+    """Does a kernel use tensors of a kind?"""
+    return any(n.startswith(kind) for n in KERNELS[name][1])
 
 
 def _shared_out(d, heads):
@@ -355,8 +391,8 @@ def _settled(table, plan, inputs, cu, heads, keep=False):
     """The plan itself; for a traced one the one measured for this call, where it gives what the trace expects."""
     if not plan.endswith(_TRACED):
         return plan
-    found = TUNED.get(tuning_key(table, inputs, cu, heads))
-    return found if found and (not keep or _keeps(found, cu)) else plan.removesuffix(_TRACED)
+    found, plan = TUNED.get(tuning_key(table, inputs, cu, heads)), plan.removesuffix(_TRACED)
+    return found if found and (not keep or _keeps(found, cu) == _keeps(plan, cu)) else plan
 
 
 def tuning_key(table, inputs, cu, heads):
@@ -390,15 +426,15 @@ def offered(table, inputs, cu, heads):
 
 
 def plan_by_rule(table, inputs, cu, heads):
-    """One fused kernel where sequences and heads alone keep the device busy, a sequence in segments where they leave
-    most of it idle, else the split plan.
+    """A walk where sequences and heads alone keep the device busy, a sequence in segments where they leave most of it
+    idle, else a plan whose kernels take all chunks at once.
     """
-    plans = offered(table, inputs, cu, heads)
-    if "segments" in plans:
+    if "segments" in offered(table, inputs, cu, heads):
         return "segments"
-    if "split" not in plans or (table == "FORWARD" and _instances(inputs, cu, heads) >= _processors(inputs[0].device)):
-        return "fused"
-    return "split"
+    busy, idle, backward = RULE
+    if table == "BACKWARD":
+        return backward
+    return busy if _instances(inputs, cu, heads) >= _processors(inputs[0].device) else idle
 
 
 def _instances(inputs, cu, heads):
@@ -434,7 +470,7 @@ def run(inputs, params, state=None, *, heads=HEADS, cu_seqlens=None):
     state = _meant(given, STATES)
     plan = choose_plan("FORWARD", inputs, cu_seqlens, heads)
     learning = torch.is_grad_enabled() and any(x.requires_grad for x in (*inputs, *params, *state))
-    keep = learning and _keeps(plan, cu_seqlens)
+    keep = learning and _keeps(plan, cu_seqlens) > 0
     found = _run_op(inputs, params, state, cu_seqlens, heads, plan, keep)
     outputs = {row[0]: x for row, x in zip(OUTPUTS, found)}
     return outputs, {row[0]: x for row, x in zip(STATES, found[len(OUTPUTS) :])}
@@ -465,7 +501,7 @@ def step(inputs, params, state, *, heads=HEADS):
     learning = torch.is_grad_enabled() and any(x.requires_grad for x in (*inputs, *params, *state))
     if learning:  # the step kernel has no backward; a chunk of one token has
         plan = choose_plan("FORWARD", inputs, None, heads)
-        found = _run_op(inputs, params, state, None, heads, plan, _keeps(plan, None))
+        found = _run_op(inputs, params, state, None, heads, plan, _keeps(plan, None) > 0)
     else:
         found = _step_op(inputs, params, state, heads)
     outputs = {row[0]: x.squeeze(1) for row, x in zip(OUTPUTS, found)}

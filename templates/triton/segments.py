@@ -177,13 +177,18 @@ def _segment_gradients(inputs, params, state, incoming, heads, plan):
     call.bind("init", starts)
     call.bind("end", added)
     call.bind("kept", kept)
-    call.launch("carry", True)
+    made = _prepared(rows, cu, heads) if PREPARED else []
+    call.bind_prepared(made)
+    for name in ("prepare", "carry_prepared") if made else ("carry",):
+        call.launch(name, True)
     outer = [g.reshape(1, g.shape[0] * g.shape[1], *g.shape[2:]) for g in incoming[: len(OUTPUTS)]]
     for x, row in zip(outer, OUTPUTS):
         call.args[f"grad_{row[0]}"] = _real(x)
     added = _walked(call, inputs[0], "d_init", "segment_back")
     ends, d_state = _joined(call, incoming[len(OUTPUTS) :], added, transits, count, reverse=True)
-    found = _gradients(rows, params, starts, kept, [*outer, *ends], cu, heads, plan, _kernels("BACKWARD", "split"))
+    found = _gradients(
+        rows, params, starts, [*kept, *made], [*outer, *ends], cu, heads, plan, _kernels("BACKWARD", "split")
+    )
     n = len(inputs)
     d_inputs = [d.reshape(x.shape) for d, x in zip(found, inputs)]
     return [*d_inputs, *found[n : n + len(params)], *(d.to(s.dtype) for d, s in zip(d_state, state))]

@@ -56,3 +56,26 @@ def test_walks_in_parts_of_a_chunk(spec: str, ends: tuple[int, ...]) -> None:
     small = lambda name: f"{name}.C=8 {name}.LEVELS=3"  # noqa: E731
     plans = {"FORWARD": f"fused {small('forward')}", "BACKWARD": f"split {small('carry')} {small('carry_back')}"}
     assert_agreement(Case(spec, length=50, batch=1, heads=1, ends=ends, plans=plans))
+
+
+PREPARED = [
+    {"FORWARD": "prepared", "BACKWARD": "split"},
+    {"FORWARD": "phases", "BACKWARD": "merged"},
+    {"FORWARD": "fused", "BACKWARD": "fused"},
+    {"FORWARD": "fused", "BACKWARD": "split"},
+]
+
+
+@pytest.mark.parametrize("plans", PREPARED)
+@pytest.mark.parametrize("spec", ["gated_delta_net", "gla", "dplr"])
+@pytest.mark.parametrize("ends", [(), (0, 0, 1, 16, 35)])
+def test_what_is_prepared(spec: str, ends: tuple[int, ...], plans: dict[str, str]) -> None:
+    """An inverse, scores, and both, kept from the forward pass or prepared again."""
+    case = Case(spec, length=35, batch=1, heads=1, ends=ends, plans=plans)
+    assert "prepare" in mixers(case)[0].kernels.FORWARD["phases"]
+    assert_agreement(case)
+
+
+@pytest.mark.parametrize("length", [0, 1])
+def test_what_is_prepared_for_next_to_nothing(length: int) -> None:
+    assert_agreement(Case("gated_delta_net", length=length, batch=1, heads=1, plans=PREPARED[1]))

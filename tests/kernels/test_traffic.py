@@ -15,7 +15,7 @@ from recurrence_dsl.schedule.traffic import Traffic, movements, plan_traffic
 
 from .compare import Case, everything, mixers, random_inputs, random_state
 
-MOVED = ("in_", "out_", "grad_", "d_", "kept_")
+MOVED = ("in_", "out_", "grad_", "d_", "kept_", "made_")
 NOT_A_TENSOR = ("_b", "_t", "_h")
 PER_SEQUENCE = ("grad_end_", "d_init_")
 
@@ -29,7 +29,7 @@ def plan_of(case: Case) -> tuple[TritonPlan, dict[str, int]]:
 @pytest.mark.parametrize(
     ("spec", "forward", "backward"),
     [("gla", "split", "split"), ("gated_delta_net", "fused", "split"), ("mamba2", "split", "split"),
-     ("retnet", "fused", "fused")],
+     ("retnet", "fused", "fused"), ("gla", "phases", "merged"), ("dplr", "prepared", "split")],
 )  # fmt: skip
 def test_launches_are_given_what_the_model_counts(
     spec: str, forward: str, backward: str, monkeypatch: pytest.MonkeyPatch
@@ -74,9 +74,11 @@ def test_forward_bytes_for_a_token_and_head(spec: str, most: float) -> None:
     assert onwards.least <= onwards.moved <= most
 
 
-@pytest.mark.parametrize(("spec", "most"), [("retnet", 5200), ("gla", 6200), ("gated_delta_net", 9000)])
+@pytest.mark.parametrize(("spec", "most"), [("retnet", 5200), ("gla", 6000), ("gated_delta_net", 6300)])
 def test_backward_bytes_for_a_token_and_head(spec: str, most: float) -> None:
-    """Scalar decays reach 5,200. Decays of each channel are 2 % above 6,000, and the delta rule at twice 4,000: no
-    kernel for all its gradients fits, and chunks of 32 store twice the states."""
-    _, back = best(spec)
+    """With the states kept. Scalar decays reach 5,200 and decays of each channel 6,000; the delta rule is above
+    4,000."""
+    plan, sizes = plan_of(Case(spec, sizes={"K": 128, "V": 128}, chunk=None))  # type: ignore[arg-type]
+    kept = [t for t in plan_traffic(rd.load(spec), plan, sizes)[1] if t.name.endswith("states kept")]
+    back = min(kept, key=lambda t: t.moved)
     assert back.least <= back.moved <= most

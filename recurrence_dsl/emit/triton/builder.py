@@ -55,6 +55,10 @@ class TileBuilder:
         facts = Facts(zero=frozenset(ordered), product=carried)
         return self.emit(Kind.CARRIED if carried else Kind.LOAD, (), source, ordered, facts, source.name)
 
+    def stored(self, source: Source) -> int:
+        """A tile [t, s] that is zero where a token does not see the other; a short chunk's is stored as a whole."""
+        return self.emit(Kind.LOAD, (), source, (ROW, COL), Facts(causal=True), source.name)
+
     def number(self, value: float) -> int:
         sign = 2 if value > 0 else 1 if value == 0 else 0
         return self.emit(Kind.NUMBER, (), float(value), (), Facts(sign=sign, finite=abs(value) < INFINITY))

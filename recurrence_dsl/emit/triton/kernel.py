@@ -9,11 +9,12 @@ from typing import assert_never
 from ...check.spec import Spec
 from ...program.ops import COL, ROW
 from ...program.step import carried_names
+from ...schedule.preparing import stored_tiles
 from ...schedule.pressure import block_of
 from ...schedule.tasks import Start, Task, Walk
 from .loops import Segment, along, segments
 from .lower import Setting, lower
-from .memory import Memory, tensors
+from .memory import Memory, Tensor, tensors
 from .order import Sizes, element_count, needed, ordered
 from .printer import TilePrinter
 from .shapes import Layout, aligned, index_name
@@ -75,6 +76,7 @@ class KernelPrinter:
         self.tensors = {**tensors(spec, sizes)}
         for p in spec.params:
             self.tensors[f"param:{p.name}"] = self.tensors[p.name]
+        self.tensors |= {n: Tensor(n, (ROW, COL), (x.tiles,)) for n, x in stored_tiles(task.program).items()}
         self.names = carried_names(spec)
         self.tiles = lower(task.program, Setting(masked | {ROW, COL}, self.carried()))
         counts = {
@@ -129,7 +131,7 @@ class KernelPrinter:
     # --- memory ---
 
     def place(self, source: Source, dims: Dims) -> tuple[str, str]:
-        kind = {"input": "in", "param": "param", "state": "kept"}.get(source.kind)
+        kind = {"input": "in", "param": "param", "state": "kept", "stored": "made"}.get(source.kind)
         name = source.name
         if kind is None:
             of, name = source.name.split(":")
@@ -196,7 +198,7 @@ class KernelPrinter:
 
     def store_lines(self, s: Segment) -> list[str]:
         """The stores of a segment's outputs and gradients of inputs, and of params in a parallel kernel."""
-        kinds = {"output": "out", "dinput": "d"} | ({} if self.sequential else {"dparam": "d"})
+        kinds = {"output": "out", "dinput": "d", "stored": "made"} | ({} if self.sequential else {"dparam": "d"})
         found = [(r.target, self.tiles.tiles[r.tile]) for r in self.tiles.results if r.tile in s.stored]
         return [self.store(kinds[x.kind], x, self.value(t), t.dims) for x, t in found if x.kind in kinds]
 

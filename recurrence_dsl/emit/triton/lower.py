@@ -7,7 +7,23 @@ from dataclasses import dataclass
 from itertools import product
 from typing import assert_never
 
-from ...program.ops import BATCH, COL, HEAD, LEADING, ROW, TERM, TERM2, Mask, Op, Prim, Program, Value, term_counts
+from ...program.ops import (
+    BATCH,
+    COL,
+    HEAD,
+    LEADING,
+    ROW,
+    TERM,
+    TERM2,
+    Mask,
+    Op,
+    Prim,
+    Program,
+    Value,
+    is_inverse,
+    is_stored,
+    term_counts,
+)
 from .builder import TileBuilder
 from .components import Parts, bilinear, complex_map, linear
 from .tiles import Dims, Kind, Source, Tiles, natural
@@ -52,7 +68,7 @@ class _Lowering:
         results = []
         for key, i in self.program.outputs:
             v = self.program.values[i]
-            for part, tile in enumerate(self.part(i)):
+            for part, tile in enumerate(x for k in self.keys(i, v.dims) for x in self.part(i, k)):
                 whole = self.b.expand(tile, self.inner(v.dims))
                 results.append((self._target(key, part), self.emptied(whole) if key.startswith("state:") else whole))
         return self.b.finish(results)
@@ -65,6 +81,8 @@ class _Lowering:
 
     def _target(self, key: str, part: int) -> Source:
         kind, name = key.split(":")
+        if kind == "keep":
+            return Source("stored", name[1:], part)
         return Source(f"d{kind}" if self.adjoint else kind, name, part)
 
     # --- access ---
@@ -94,6 +112,8 @@ class _Lowering:
 
     def value(self, v: Value) -> Group:
         match v.op:
+            case Op.INPUT if is_stored(v):
+                return self.stored(v)
             case Op.INPUT | Op.PARAM | Op.STATE | Op.COTANGENT:
                 return {(): self.leaf(v)}
             case Op.NUMBER:
@@ -139,10 +159,17 @@ class _Lowering:
                 return self.each(v, lambda key: self.apply(v, key, Kind.APPLY_T))
             case Op.SOLVE | Op.SOLVE_T:
                 return self.solve(v)
+            case Op.INVERSE:
+                return self.inverse(v)
             case Op.SCAN | Op.SCAN_T:
                 return self.each(v, lambda key: self.scan(v, key))
             case _:
                 assert_never(v.op)
+
+    def stored(self, v: Value) -> Group:
+        """What an earlier kernel stored for pairs of tokens, a tile for each pair of terms."""
+        name, keys = str(v.attr)[1:], list(self.keys(v.index, v.dims))
+        return {key: (self.b.stored(Source("stored", name, part)),) for part, key in enumerate(keys)}
 
     def leaf(self, v: Value) -> Parts:
         name = str(v.attr)
@@ -222,13 +249,14 @@ class _Lowering:
         inner = self.inner(v.attr)  # type: ignore[arg-type]
         terms = [d for d in v.attr if d in _TERMS]  # type: ignore[union-attr]
         counted = next((a for a in v.args if set(terms) & set(self.program.values[a].dims)), v.index)
+        exact = any(is_inverse(self.program.values[a]) for a in v.args)
 
         def one(key: Key) -> Parts:
             found: list[Parts] = []
             for more in self.keys(counted, terms):
                 whole = tuple(sorted((*key, *more)))
                 x, y = (self.part(a, whole) for a in v.args)
-                found.append(bilinear(self.b, lambda p, q: self.b.contract(p, q, inner), x, y))
+                found.append(bilinear(self.b, lambda p, q: self.b.contract(p, q, inner, exact), x, y))
             return tuple(self._added(column) for column in zip(*found, strict=True))
 
         return self.each(v, one)
@@ -299,6 +327,13 @@ class _Lowering:
             return tuple(self._added(column) for column in zip(*found, strict=True))
 
         return self.each(v, one)
+
+    def inverse(self, v: Value) -> Group:
+        """(I - A)^-1, a tile for each pair of terms."""
+        count = self.counts.get(v.index, 1)
+        tiles = [[self._solve_tile(v.args[0], m, n, False, count) for n in range(count)] for m in range(count)]
+        whole = self.b.inverse(tiles, False)
+        return self.each(v, lambda key: (whole[dict(key).get(TERM, 0)][dict(key).get(TERM2, 0)],))
 
     def _solve_tile(self, a: int, m: int, n: int, transposed: bool, count: int) -> int:
         """A's tile for terms (m, n); of the transposed system the twin of the tile for (n, m)."""

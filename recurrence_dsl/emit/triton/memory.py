@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ...check.spec import Spec
-from ...program.ops import ROW
+from ...program.ops import COL, ROW
 from ...program.step import is_complex
 from .shapes import Layout, aligned, index_name, mask_name
 from .tiles import Dims
@@ -90,6 +90,8 @@ class Memory:
         tensor = self.tensors[name]
         base = f"{kind}_{name}"
         self.used[base] = (kind, tensor)
+        if kind == "made":
+            return self._pair_of_tokens(base, part, dims), ""
         strides = tensor.strides()
         rows = f"{base}_t" if kind == "in" else self.row_stride(kind, tensor)
         terms = []
@@ -101,6 +103,11 @@ class Memory:
         inside = " + ".join(terms)
         text = f"{base} + at_{base}" + (f" + ({inside})" if inside else "")
         return text, self.mask(dims, self.alone(kind, tensor))
+
+    def _pair_of_tokens(self, base: str, part: int, dims: Dims) -> str:
+        """The pointer to a tile [C, C]."""
+        row, column = (aligned(index_name(d), (d,), dims) for d in (ROW, COL))
+        return f"{base} + at_{base} + ({f'{part} * C * C + ' if part else ''}{row} * C + {column})"
 
     def row_stride(self, kind: str, tensor: Tensor) -> str:
         return f"(H * {tensor.size})"
@@ -134,7 +141,7 @@ class Memory:
     def _moves(self, kind: str, tensor: Tensor) -> bool:
         if kind == "d":
             return not self._is_param(tensor) or not self.sequential
-        return kind in ("in", "out", "grad", "kept", "kept_d")
+        return kind in ("in", "out", "grad", "kept", "kept_d", "made")
 
     def _is_param(self, tensor: Tensor) -> bool:
         return f"param:{tensor.name}" in self.tensors
@@ -143,6 +150,8 @@ class Memory:
         if kind == "in":
             head = "h // RATIO" if tensor.per_group else "h"
             return f"b * {base}_b + (first + t0) * {base}_t + ({head}) * {base}_h"
+        if kind == "made":
+            return f"{_CHUNK} * ({tensor.size} * C * C)"
         if kind == "param":
             return "0" if tensor.shared else f"h * {tensor.size}"
         if kind != "d":

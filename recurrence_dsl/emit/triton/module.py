@@ -9,6 +9,7 @@ import jinja2
 from ...check.spec import Spec
 from ...program.step import carried_names
 from ...resources import templates
+from ...schedule.preparing import stored_tiles
 from ...schedule.tasks import Launch, Settings, TritonPlan
 from ..names import docstring, operator_name
 from ..torch_module import digest
@@ -46,6 +47,8 @@ def triton_source(spec: Spec, plan: TritonPlan, sizes: Mapping[str, int], heads:
         "parallel": plan.parallel,
         "keeping": tuple(x.task.name for x in plan.launches if x.task.keep),
         "transitions": _transitions(spec, plan, sizes),
+        "rule": plan.preferred,
+        "prepared": _prepared(plan),
         "plans": {"FORWARD": dict(plan.forward), "BACKWARD": dict(plan.backward)},
         "step": "step" if any(x.task.name == "step" for x in plan.launches) else "forward",
         "unique_name": _UNNAMED,
@@ -78,6 +81,12 @@ def printed(spec: Spec, launches: tuple[Launch, ...], sizes: Mapping[str, int]) 
         ).print()
         for x in launches
     )  # fmt: skip
+
+
+def _prepared(plan: TritonPlan) -> tuple[tuple[str, int, bool], ...]:
+    """What one kernel stores for the others of its chunk."""
+    found = {n: x for launch in plan.launches for n, x in stored_tiles(launch.task.program).items()}
+    return tuple((name, x.tiles, x.exact) for name, x in found.items())
 
 
 def _transitions(spec: Spec, plan: TritonPlan, sizes: Mapping[str, int]) -> list[tuple[int, ...] | None]:

@@ -1,0 +1,54 @@
+"""The ways to go back: the kernels of the backward pass, and which of them make up a plan."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, replace
+
+from ..program.ops import Program, only
+from .finishing import Backward
+from .maker import Maker
+from .tasks import Launch, Walk
+
+Plans = dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class GoingBack:
+    """`carry` stores the states' gradients; `first` names the kernels whose results a forward pass may have stored."""
+
+    carry: Launch
+    launches: tuple[Launch, ...]
+    plans: Plans
+    first: tuple[str, ...]
+
+
+def going_back(
+    maker: Maker, program: Program, back: Backward, chunks: tuple[int, ...], first: tuple[str, ...]
+) -> GoingBack:
+    """Kernels and plans for an adjoint, when it is known how all chunks are finished."""
+    finish = tuple(x.task.name for x in back.launches)
+    states = only(program, lambda key: key.startswith("state:"))
+    doc = "The states' gradients after each chunk."
+    carry = maker.launch("carry_back", doc, states, Walk.REVERSE, chunks, back.chunk)
+    launches, plans = [carry, *back.launches], {"split": (*first, "carry_back", *finish)}
+    gradient = maker.fitting("gradient", "All gradients.", program, Walk.REVERSE, back.chunk)
+    if gradient is not None:
+        launches.append(gradient)
+        plans["fused"] = (*first, "gradient")
+    for merged, rest in _merged(maker, program, back):
+        launches.append(merged)
+        plans["merged"] = (*first, merged.task.name, rest)
+    return GoingBack(carry, tuple(launches), plans, first)
+
+
+def _merged(maker: Maker, program: Program, back: Backward) -> list[tuple[Launch, str]]:
+    """The walk back that also stores what one of two finishing kernels would, if it can, and the name of the other."""
+    doc = "The states' gradients after each chunk, and those of each chunk that follow from them."
+    for one, other in itertools.permutations(back.launches, 2):
+        also = {key for key, _ in one.task.program.outputs}
+        part = only(program, lambda key: key.startswith("state:") or key in also)  # noqa: B023
+        found = maker.fitting("walk_back", doc, part, Walk.REVERSE, back.chunk)
+        if found is not None and not found.task.partial and len(back.launches) == 2:
+            return [(replace(found, task=replace(found.task, keep=back.chunk)), other.task.name)]
+    return []
