@@ -114,11 +114,10 @@ class Memory:
 
     def mask(self, dims: Dims, alone: Dims = ()) -> str:
         guarded = [d for d in dims if d == ROW or d in self.layout.masked]
-        tests = [aligned(mask_name(d), (d,), dims) for d in guarded] + [f"(part_{a} == 0)" for a in alone]
-        if alone and not guarded and dims:
-            # a lane for each number, since Triton's interpreter takes no single test for all of them
-            tests.append(f"({aligned(index_name(dims[0]), dims[:1], dims)} >= 0)")
-        return " & ".join(tests)
+        tests = [aligned(mask_name(d), (d,), dims) for d in guarded]
+        # a test for each lane, since Triton's interpreter takes no single one for all of them
+        lane = f" + 0 * {aligned(index_name(dims[0]), dims[:1], dims)}" if dims else ""
+        return " & ".join([*tests, *(f"(part_{a}{lane} == 0)" for a in alone)])
 
     def alone(self, kind: str, tensor: Tensor) -> Dims:
         """Split axes that a cotangent lacks: the first part alone passes it on, so that shares add up."""
