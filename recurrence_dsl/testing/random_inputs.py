@@ -127,7 +127,7 @@ def _stored(value: np.ndarray, case: Case, *, wide: bool) -> Tensor:
         dtype = torch.float32
     if np.iscomplexobj(value):
         dtype = torch.promote_types(dtype, torch.complex64)
-    return torch.from_numpy(np.ascontiguousarray(value)).to(dtype)
+    return torch.from_numpy(np.asarray(value, order="C")).to(dtype)
 
 
 def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:

@@ -21,7 +21,8 @@ QUICK = (
     "different_rank_one_counts",  # states with two and with three rank-one terms
     "renamed_read",  # three dims in another order
     "grouped_past",  # an input a group, read one token earlier
-    "complex_matrix",
+    "pair_of_complex_states",
+    "vector_feeds_matrix",  # a state of one axis in the keys and decays of others
 )
 
 
