@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .check import load_text
@@ -14,6 +14,7 @@ from .maths.lift import lift
 from .maths.recurrence import Recurrence
 from .program.adjoint import adjoint
 from .program.chunk import chunk_program
+from .program.factor import factored
 from .program.lower import Known
 from .program.step import step_program
 from .resources import read_spec
@@ -64,7 +65,8 @@ def derive(recurrence: Recurrence, known: Known, form: str, chunk_size: int | No
 
 def emitted(compiled: Compiled, sizes: dict[str, int], heads: int) -> str:
     """emit: the torch source."""
-    p = compiled.plan
+    p, programs = compiled.plan, compiled.programs
+    fewer = replace(programs, backward=checked(factored(programs.backward)))
     about = {
         "form": p.form,
         "reason": compiled.recurrence.reason,
@@ -72,7 +74,7 @@ def emitted(compiled: Compiled, sizes: dict[str, int], heads: int) -> str:
         "stride": p.stride,
         "equations": tuple(compiled.recurrence.spec.source.text.splitlines()),
     }
-    return checked(torch_source(compiled.recurrence.spec, compiled.programs, sizes, heads, about))
+    return checked(torch_source(compiled.recurrence.spec, fewer, sizes, heads, about))
 
 
 def emitted_triton(compiled: Compiled, sizes: dict[str, int], heads: int) -> str:

@@ -18,9 +18,10 @@ class Names:
 
     def __init__(self, program: Program, taken: frozenset[str] = frozenset()) -> None:
         self._used = set(RESERVED | taken)
-        self.of = {v.index: self._fresh(_hint(v)) for v in program.values}
+        self.of = {v.index: self.fresh(_hint(v)) for v in program.values}
 
-    def _fresh(self, hint: str) -> str:
+    def fresh(self, hint: str) -> str:
+        """A name that nothing else has."""
         base = re.sub(r"\W", "_", hint)
         base = f"{base}_" if keyword.iskeyword(base) else f"x{base}" if base.startswith("_") else base
         name, n = base, 1

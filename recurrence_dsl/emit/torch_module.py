@@ -18,12 +18,11 @@ from .names import docstring, operator_name
 from .torch_narrow import Leaves, may_stay_narrow, narrow_results
 from .torch_pointwise import handed_over
 from .torch_printer import TorchPrinter
+from .torch_release import released
 from .torch_shapes import Sizes
 
 _UNNAMED = "@unique@"
 """Stands for the operators' name until the text is known: equal names must mean equal operators."""
-
-_HELPER_FILES = {"scores": "ladder", "apply": "ladder", "apply_t": "ladder"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +164,8 @@ class _Module:
         ]
 
     def helpers(self) -> tuple[str, ...]:
-        files = sorted({_HELPER_FILES.get(h, h) for h in self.used})
-        return tuple((templates() / "torch" / "support" / f"{f}.py").read_text().rstrip() for f in files)
+        folder = templates() / "torch" / "support"
+        return tuple((folder / f"{name}.py").read_text().rstrip() for name in sorted(self.used))
 
     def tables(self) -> dict[str, tuple[Tensor, ...]]:
         spec = self.spec
@@ -217,11 +216,13 @@ class _Module:
             *unpacked(printer.crossing(), "static"),
         )
         self.used |= printer.helpers
+        results = self._results(printer, program, keys)
+        lines = released(lines, results) if leaves is not None else lines
         return Function(
             name,
             doc,
             (*params, *static, *packed("return ", printer.crossing())),
-            (*opening, *lines, *self._results(printer, program, keys)),
+            (*opening, *lines, *results),
         )
 
     def _results(self, printer: TorchPrinter, program: Program, keys: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:

@@ -28,12 +28,15 @@ class TorchOperands:
         leaves = leaves or Leaves()
         self.owned, self.narrow = leaves.owned, one_for_all_heads(program, leaves.narrow)
         self.program, self.sizes = program, sizes
-        self.names = Names(program, taken).of
+        names = Names(program, taken)
+        self.names, self.unique = names.of, names.fresh
         self._terms = term_counts(program)
         self.helpers: set[str] = set()
         self.static = self._static()
         self.uses = self._uses()
         self.fusions: dict[int, tuple[int, int]] = {}
+        self.read_off: dict[int, tuple[int, str]] = {}
+        self.factors: dict[tuple[int, str, int, bool], str] = {}
         self._text: dict[int, tuple[str, int]] = {}
 
     def _static(self) -> frozenset[int]:

@@ -25,7 +25,10 @@ _CALLS = {
     Prim.CONJ: "torch.conj",
 }
 _METHODS = {"+": "add_", "-": "sub_", "*": "mul_", "/": "div_"}
-_FRESH = frozenset((Op.MAP, Op.CONTRACT, Op.SCORES, Op.APPLY, Op.APPLY_T, Op.SOLVE, Op.SOLVE_T, Op.SUM))
+_FRESH = frozenset((
+    Op.MAP, Op.CONTRACT, Op.SCORES, Op.APPLY, Op.APPLY_T, Op.SOLVE, Op.SOLVE_T, Op.SUM,
+    Op.CUMSUM, Op.CUMSUM_BEFORE, Op.CUMSUM_AFTER, Op.REVCUMSUM,
+))  # fmt: skip
 """Operations whose result is a tensor of its own, not a view of an operand."""
 
 _VIEWS = frozenset((Op.RENAME, Op.EXPAND, Op.SELECT, Op.FIRST, Op.LAST))
@@ -51,13 +54,14 @@ class TorchPointwise(TorchOperands):
     """Texts of MAP values."""
 
     def _fusions(self) -> dict[int, tuple[int, int]]:
-        """Sums that take a product up as it is formed: sum -> (what it is added to, the product)."""
+        """Sums that take a product up as it is formed: sum -> (what it is added to or taken from, the product)."""
         found: dict[int, tuple[int, int]] = {}
         for v in self.program.values if self.in_place else ():
-            if v.op is Op.MAP and v.attr is Prim.ADD and v.index not in self.static and not v.is_complex:
-                fitting = [(x, y) for x, y in (v.args, v.args[::-1]) if self._takes_up(x, y, v)]
+            if v.op is Op.MAP and v.attr in (Prim.ADD, Prim.SUB) and v.index not in self.static and not v.is_complex:
+                orders = (v.args, v.args[::-1]) if v.attr is Prim.ADD else (v.args,)
+                fitting = [(x, y) for x, y in orders if self._takes_up(x, y, v)]
                 if fitting:
-                    matrices_first = lambda xy: (self.program.values[xy[1]].op is Op.CONTRACT, xy[1])  # noqa: E731
+                    matrices_first = lambda xy: (self.program.values[xy[1]].op is not Op.MAP, xy[1])  # noqa: E731
                     found[v.index] = max(fitting, key=matrices_first)
         return found
 
@@ -65,7 +69,20 @@ class TorchPointwise(TorchOperands):
         product = self.program.values[y]
         alone = self.uses[y] == 1 and not product.hint and product.dims == v.dims and y not in self.static
         pointwise = product.op is Op.MAP and product.attr is Prim.MUL
-        return alone and (pointwise or self._is_matrix_product(product)) and self._used_up(x, v)
+        return alone and (pointwise or self._is_matrix_product(self._renamed(product))) and self._used_up(x, v)
+
+    def _renamed(self, v: Value) -> Value:
+        """What a value only gives another name to, and nothing else uses."""
+        if v.op is not Op.RENAME or self.uses[v.args[0]] > 1:
+            return v
+        source, target = v.attr  # type: ignore[misc]
+        x = self.program.values[v.args[0]]
+        return x if tuple(target if d == source else d for d in x.dims) == v.dims else v
+
+    def taken_up(self) -> frozenset[int]:
+        """Products that are no statements of their own."""
+        products = [self.program.values[i] for _, i in self.fusions.values()]
+        return frozenset(i for p in products for i in (p.index, self._renamed(p).index))
 
     def _is_matrix_product(self, v: Value) -> bool:
         if v.op is not Op.CONTRACT or v.dims[:2] != (BATCH, HEAD) or len(v.dims) != 4 or v.index in self.narrow:
@@ -74,20 +91,22 @@ class TorchPointwise(TorchOperands):
         return factors(x, y, v.attr, v.dims) is not None  # type: ignore[arg-type]
 
     def _fused(self, v: Value) -> str:
-        """`total + x * y` or `total + x @ y`, written over the total."""
+        """`total + x * y` or `total + x @ y`, or with a minus, written over the total."""
         total, index = self.fusions[v.index]
-        product = self.program.values[index]
+        minus = v.attr is Prim.SUB
+        product = self._renamed(self.program.values[index])
         if product.op is Op.CONTRACT:
             self.helpers.add("plus")
             x, y = (self.operand(a) for a in product.args)
             a, b = factors(x, y, product.attr, product.dims) or ("", "")  # type: ignore[arg-type]
-            return f"_plus({self.text(total)}, {a}, {b})"
+            return f"_plus({self.text(total)}, {a}, {b}{', -1' if minus else ''})"
         numbers = [a for a in product.args if self.program.values[a].op is Op.NUMBER]
         if numbers:
             (rest,) = (a for a in product.args if a not in numbers)
-            return f"{self.atom(total)}.add_({self.fit(rest, v.dims)[0]}, alpha={self.text(numbers[0])})"
+            add = "sub_" if minus else "add_"
+            return f"{self.atom(total)}.{add}({self.fit(rest, v.dims)[0]}, alpha={self.text(numbers[0])})"
         x, y = (self.fit(a, v.dims)[0] for a in product.args)
-        return f"{self.atom(total)}.addcmul_({x}, {y})"
+        return f"{self.atom(total)}.addcmul_({x}, {y}{', value=-1' if minus else ''})"
 
     def _map(self, v: Value) -> tuple[str, int]:
         """The text, and how tightly it binds: 1 sums, 2 products, 3 signs, 4 powers, 9 names and calls."""
@@ -114,6 +133,9 @@ class TorchPointwise(TorchOperands):
                 return f"{_CALLS[prim]}({self.text(x)})", 9
 
     def _negated(self, index: int) -> tuple[str, int]:
+        v = self.program.values[index]
+        if v.op is Op.MAP and v.attr is Prim.NEG:
+            return self._operand(v.args[0])
         text, strength = self._operand(index)
         if strength == 3 and text.startswith("-"):
             return text[1:], 9

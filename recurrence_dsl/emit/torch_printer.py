@@ -7,6 +7,7 @@ from typing import assert_never
 from ..program.ops import BATCH, COL, HEAD, LEADING, LEAVES, ROW, Mask, Op, Value
 from .layout import shaped
 from .torch_contract import Operand, contraction
+from .torch_ladder import by_channel, printing_order, read_off, sides
 from .torch_pointwise import TorchPointwise
 from .torch_shapes import Sizes, aligned
 
@@ -23,13 +24,14 @@ class TorchPrinter(TorchPointwise):
     def body(self, static: bool) -> list[str]:
         """The statements of the static part or of the block's part."""
         lines: list[str] = []
-        self.fusions = self._fusions()
-        taken_up = {product for _, product in self.fusions.values()}
-        for v in self.program.values:
+        self.fusions, self.read_off = self._fusions(), read_off(self.program, self.static)
+        taken_up = self.taken_up()
+        for v in printing_order(self.program, self.read_off):
             if (v.index in self.static) is not static or v.op is Op.NUMBER or v.index in taken_up:
                 continue
             if v.op in LEAVES and v.op is not Op.HEAD_INDEX:
                 continue
+            lines += self._factors(v)
             text, strength = self.expression(v)
             if self._inlined(v, text):
                 self._text[v.index] = (text, strength)
@@ -61,6 +63,9 @@ class TorchPrinter(TorchPointwise):
 
     def expression(self, v: Value) -> tuple[str, int]:
         """The value's text and how tightly it binds."""
+        if v.index in self.read_off:
+            pair, which = self.read_off[v.index]
+            return f"{self.text(pair)}.{which}()", 9
         match v.op:
             case Op.MAP:
                 return self._map(v)
@@ -91,8 +96,8 @@ class TorchPrinter(TorchPointwise):
 
     def _scores(self, v: Value) -> tuple[str, int]:
         x, y, pair = v.args
-        if self._vector_pair(pair):
-            return self._ladder_call("scores", v), 9
+        if by_channel(self.program.values[pair]):
+            return self._ladder_call(v), 9
         dims = self.program.values[y].dims
         columns = Operand(self.atom(y), tuple(COL if d == ROW else d for d in dims))
         out = tuple(d for d in v.dims if d in (*self.program.values[x].dims, *columns.dims))
@@ -107,19 +112,32 @@ class TorchPrinter(TorchPointwise):
         one = {x, y} <= self.narrow and pair not in self.narrow
         return self.in_place and not one and set(self.program.values[pair].dims) <= set(out)
 
-    def _vector_pair(self, index: int) -> bool:
-        return any(d not in LEADING for d in self.program.values[index].dims)
+    def _factors(self, v: Value) -> list[str]:
+        """Statements that multiply a product's operands with factors of its pair, unless another one's have."""
+        lines = []
+        pair = self.program.values[v.args[-1]] if v.op in (Op.SCORES, Op.APPLY, Op.APPLY_T) else None
+        if pair is not None and by_channel(pair):
+            self.helpers.add("ladder")
+            for operand, which in sides(v):
+                key = operand, which, pair.index, v.index in self.static
+                if key not in self.factors:
+                    self.factors[key] = self.unique(f"{which}_{self.names[operand]}")
+                    lines.append(f"{self.factors[key]} = _{which}({self._flat(operand)}, {self.text(pair.index)})")
+        return lines
 
-    def _ladder_call(self, which: str, v: Value) -> str:
-        self.helpers.update(("ladder", which))
-        x, y, pair = v.args
-        axes = len([d for d in self.program.values[y].dims if d not in LEADING])
-        flat = lambda i: f"{self.atom(i)}.flatten(-{axes})" if axes > 1 else self.text(i)  # noqa: E731
-        first = flat(x) if which == "scores" else self.text(x)
-        text = f"_{which}({first}, {flat(y)}, {self.text(pair)})"
-        if axes > 1 and which != "scores":
-            text += f".reshape{self._sizes(v).shape(v.dims)}"
-        return text
+    def _flat(self, index: int) -> str:
+        axes = self._axis_count(index)
+        return f"{self.atom(index)}.flatten(-{axes})" if axes > 1 else self.text(index)
+
+    def _axis_count(self, index: int) -> int:
+        return len([d for d in self.program.values[index].dims if d not in LEADING])
+
+    def _ladder_call(self, v: Value) -> str:
+        found = [self.factors[x, which, v.args[-1], v.index in self.static] for x, which in sides(v)]
+        if v.op is Op.SCORES:
+            return f"_scores({', '.join(found)})"
+        text = f"_{v.op.value}({self.text(v.args[0])}, {found[0]})"
+        return f"{text}.reshape{self._sizes(v).shape(v.dims)}" if self._axis_count(v.args[1]) > 1 else text
 
     def _call(self, v: Value) -> str:
         x = v.args[0] if v.args else -1
@@ -156,7 +174,7 @@ class TorchPrinter(TorchPointwise):
             case Op.PAIR:
                 return self._pair(v)
             case Op.APPLY | Op.APPLY_T:
-                return self._ladder_call(v.op.value, v)
+                return self._ladder_call(v)
             case Op.SOLVE | Op.SOLVE_T:
                 return self._solve(v)
             case Op.SCAN | Op.SCAN_T:

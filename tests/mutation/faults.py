@@ -13,6 +13,7 @@ _SPANS = "room[last - chunks : last].transpose(0, 1)"
 _ROWS, _SLICED = "_, _, order, per_group, _, _ = row\n", "    x = x[:, start] if RECURRENT else x[:, start:stop]\n"
 _PACKED = "    x = x.as_strided(x.shape, torch.empty(x.shape, device='meta').stride())\n"
 _EXP = "return torch.exp(x.clamp(min=_LEAST[x.dtype]))"
+_QUOTIENT = "return torch.exp(2 * x) / torch.exp(x)"
 _CARRY = "            states.append(state)\n"
 _ROUNDED = "            state = tuple(s.to(torch.bfloat16).to(s.dtype) for s in state)\n"
 _KEEP = "    keep = torch.is_grad_enabled()"
@@ -84,7 +85,7 @@ FAULTS = (
     Fault("outputs that are not linear", "retnet", T, source=(_WRITE, _WRITE + ".tanh()")),
     Fault("the caller's input is changed", "gla", T, source=(_KEEP, "    inputs[0].detach().mul_(1.5)\n" + _KEEP)),
     Fault("inputs read as if they were contiguous", "gla", T, source=(_ROWS + _SLICED, _ROWS + _PACKED + _SLICED)),
-    Fault("decays as quotients of exponentials", "gla", T, source=(_EXP, "return torch.exp(2 * x) / torch.exp(x)")),
+    Fault("decays as quotients of exponentials", "gated_delta_net", T, source=(_EXP, _QUOTIENT)),
     Fault("an unmasked tail", "gla", K, source=(_TAIL, "g_S")),
     Fault("early and late tokens of a tile exchanged", "gla", K, source=(_SEEN, _LATER)),
     Fault("transposed scores", "gla", K, source=("_dot(q * e, tl.trans(k * e)", "_dot(k * e, tl.trans(q * e)")),

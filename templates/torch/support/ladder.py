@@ -31,20 +31,27 @@ def _pattern(strict, like):
     return _patterns[key]
 
 
+def _padded(n):
+    """16, 32, 64, .. rows."""
+    return max(_TILE, 1 << max(n - 1, 0).bit_length())
+
+
 def _rows(x, batch):
     """[.., C, A] as [batch, rows, A], with rows of zeros up to 16, 32, 64, .. of them."""
     n, channels = x.shape[-2:]
-    rows = max(_TILE, 1 << max(n - 1, 0).bit_length())
+    rows = _padded(n)
     x = torch.nn.functional.pad(x, (0, 0, 0, rows - n)) if rows > n else x
-    return x.expand(*batch, rows, channels).reshape(-1, rows, channels)
+    x = x if x.shape[:-2] == batch else x.expand(*batch, rows, channels)
+    return x.reshape(-1, rows, channels)
 
 
 def _square(a, batch):
-    """[.., C, C] as [batch, rows, rows], with zeros where rows are missing; contiguous."""
+    """[.., C, C] as [batch, rows, rows], with zeros where rows are missing."""
     n = a.shape[-1]
-    missing = max(_TILE, 1 << max(n - 1, 0).bit_length()) - n
-    a = torch.nn.functional.pad(a, (0, missing, 0, missing)) if missing else a
-    return a.expand(*batch, n + missing, n + missing).reshape(-1, n + missing, n + missing).contiguous()
+    rows = _padded(n)
+    a = torch.nn.functional.pad(a, (0, rows - n, 0, rows - n)) if rows > n else a
+    a = a if a.shape[:-2] == batch else a.expand(*batch, rows, rows)
+    return a.reshape(-1, rows, rows)
 
 
 def _tiles(x):
@@ -52,26 +59,21 @@ def _tiles(x):
     return x.reshape(-1, _TILE, x.shape[-1])
 
 
-def _diagonal(a, side):
-    """The square blocks along the diagonal of [batch, rows, rows], [batch * blocks, side, side]."""
-    blocks = a.shape[-1] // side
-    parts = a.view(-1, blocks, side, blocks, side)
-    return torch.stack([parts[:, b, :, b] for b in range(blocks)], 1).flatten(0, 1)
-
-
-def _corner(a, half, b):
-    """Where the late half of the b-th pair of blocks meets the early half: a view [batch, half, half]."""
-    return a[:, (2 * b + 1) * half : (2 * b + 2) * half, 2 * b * half : (2 * b + 1) * half]
+def _diagonal(a):
+    """The tiles along the diagonal of [batch, rows, rows], a view [batch, tiles, 16, 16]."""
+    blocks = a.unflatten(2, (-1, _TILE)).unflatten(1, (-1, _TILE))
+    return blocks.diagonal(0, 1, 3).permute(0, 3, 1, 2)
 
 
 def _corners(a, half):
-    """All of them, [batch, pairs, half, half]."""
-    return torch.stack([_corner(a, half, b) for b in range(a.shape[-1] // (2 * half))], 1)
+    """Where the late half of each pair of blocks meets the early half, a view [batch, pairs, half, half]."""
+    blocks = a.unflatten(2, (-1, 2, half)).unflatten(1, (-1, 2, half))
+    return blocks[:, :, 1, :, :, 0].diagonal(0, 1, 3).permute(0, 3, 1, 2)
 
 
-def _pairs(x, half):
-    """[batch, rows, A] as [batch, pairs, 2, half, A]: early and late blocks."""
-    return x.unflatten(1, (-1, 2, half))
+def _halves(x, half):
+    """[batch, rows, A] as early and late blocks, views [batch, pairs, half, A]."""
+    return x.unflatten(1, (-1, 2, half)).unbind(2)
 
 
 def _bmm(x, y):
@@ -100,20 +102,22 @@ class _wide:
         found = self.up, self.down * self.total, self.total
         return [x.float().clamp_(min=_FLOOR[torch.float32]) for x in found]
 
-    def scores(self, x, y):
-        x, y = _tiles(x), _tiles(y)
-        up, down = _across(self.up, len(x)), _across(self.down, len(x))
-        return torch.bmm(x * up, (y * down).mT).tril_(self.last).to(x.dtype)
+    def late(self, x):
+        return _tiles(x).double().mul_(_across(self.up, x.shape[0] * x.shape[1] // _TILE))
 
-    def apply(self, a, y):
-        y = _tiles(y)
-        up, down = _across(self.up, len(y)), _across(self.down, len(y))
-        return torch.bmm(a.double().tril_(self.last), y * down).mul_(up).to(y.dtype)
+    def early(self, y):
+        return _tiles(y).double().mul_(_across(self.down, y.shape[0] * y.shape[1] // _TILE))
 
-    def apply_t(self, a, x):
-        x = _tiles(x)
-        up, down = _across(self.up, len(x)), _across(self.down, len(x))
-        return torch.bmm(a.double().tril_(self.last).mT, x * up).mul_(down).to(x.dtype)
+    def scores(self, late, early):
+        return torch.bmm(late, early.mT).tril_(self.last)
+
+    def apply(self, a, early):
+        z = torch.bmm(a.double().flatten(0, 1).tril_(self.last), early)
+        return z.mul_(_across(self.up, len(z))).float()
+
+    def apply_t(self, a, late):
+        z = torch.bmm(a.double().flatten(0, 1).tril_(self.last).mT, late)
+        return z.mul_(_across(self.down, len(z))).float()
 
 
 class _halved:
@@ -131,100 +135,130 @@ class _halved:
         """From the tile's start to each row, from each row to the tile's end, and the whole tile's decay."""
         return self.start, self.end, self.total
 
-    def scores(self, x, y):
-        x, y = _tiles(x)[:, None], _tiles(y)[:, None]
-        near = _across(self.near, len(x))
-        return _bmm(x * near, (y * near).mT).mul_(self.seen).sum(1)
-
-    def apply(self, a, y):
-        y = _tiles(y)[:, None]
-        near = _across(self.near, len(y))
-        return _bmm(a[:, None] * self.seen, y * near).mul_(near).sum(1)
-
-    def apply_t(self, a, x):
+    def late(self, x):
         x = _tiles(x)[:, None]
-        near = _across(self.near, len(x))
-        return _bmm((a[:, None] * self.seen).mT, x * near).mul_(near).sum(1)
+        return x * _across(self.near, len(x))
+
+    early = late
+
+    def scores(self, late, early):
+        return _bmm(late, early.mT).mul_(self.seen).sum(1)
+
+    def apply(self, a, early):
+        z = _bmm(a.flatten(0, 1)[:, None] * self.seen, early)
+        return z.mul_(_across(self.near, len(z))).sum(1)
+
+    def apply_t(self, a, late):
+        z = _bmm((a.flatten(0, 1)[:, None] * self.seen).mT, late)
+        return z.mul_(_across(self.near, len(z))).sum(1)
 
 
 class _ladder:
-    """The decays of log-decays g [.., C, A]: `near` inside tiles; `start` and `end` [batch, rows, A] from the start of
-    a tile and to its end; `totals` for blocks of 16, 32, .. rows, each block's decay [batch, blocks, 1, A]."""
+    """The decays of log-decays g [.., C, A]: `near` inside tiles; for each size of blocks that are joined, two by two,
+    `starts` from the seam to the late rows and `ends` from the early rows to the seam, [batch, pairs, half, A]."""
 
     def __init__(self, g, strict):
-        self.batch = g.shape[:-2]
+        self.batch, self.count = g.shape[:-2], g.shape[-2]
         g = _rows(g, self.batch)
         self.near = (_wide if g.dtype == torch.float32 else _halved)(g, strict)
-        start, end, total = self.near.ends()
-        self.start, self.end = start.reshape(g.shape), end.reshape(g.shape)
-        self.totals = [total.reshape(len(g), -1, 1, g.shape[-1])]
-        while self.totals[-1].shape[1] > 1:
-            t = self.totals[-1].unflatten(1, (-1, 2))
-            self.totals.append((t[:, :, 0] * t[:, :, 1]).clamp_(min=_FLOOR[t.dtype]))
+        self.start, self.end, total = (x.unflatten(0, (len(g), -1)) for x in self.near.ends())
+        before, behind = torch.ones_like(total), torch.ones_like(total)  # from and to the end of a tile's block
+        self.starts, self.ends = [], []
+        while total.shape[1] > 1:
+            early, late = total.unflatten(1, (-1, 2)).unbind(2)
+            width = before.shape[1] // total.shape[1]
+            self.starts.append(self._joined(self.start, before, width, 1))
+            self.ends.append(self._joined(self.end, behind, width, 0))
+            before.unflatten(1, (-1, 2, width))[:, :, 1].mul_(early[:, :, None]).clamp_(min=_FLOOR[g.dtype])
+            behind.unflatten(1, (-1, 2, width))[:, :, 0].mul_(late[:, :, None]).clamp_(min=_FLOOR[g.dtype])
+            total = (early * late).clamp_(min=_FLOOR[g.dtype])
+        self.before, self.behind, self.whole = before, behind, total
 
-    def levels(self, count):
-        """(half, decays of the early blocks, of the late blocks) for each size of blocks that are joined."""
-        for n, total in enumerate(self.totals[:-1]):
-            yield _TILE << n, *_across(total, count).unflatten(1, (-1, 2)).unbind(2)
+    def _joined(self, inside, outside, width, which):
+        """Tiles' own decays times those of the tiles on the way, for the early or the late halves of blocks."""
+        inside = inside.unflatten(1, (-1, 2, width))[:, :, which]
+        if width > 1:
+            inside = inside * outside.unflatten(1, (-1, 2, width))[:, :, which]
+        return inside.flatten(2, 3)
 
-    def from_start(self, x):
-        """For each level the late blocks' x_t times the decay from the seam to t, [batch, pairs, half, A]."""
-        x, found = x * _across(self.start, len(x)), []
-        for half, early, _ in self.levels(len(x)):
-            late = _pairs(x, half)[:, :, 1]
-            found.append(late.clone())
-            late.mul_(early)
-        return found
+    def upto(self):
+        """From the block's start to each row, [.., C, A]."""
+        return self._shaped(self.start * self.before)
 
-    def to_end(self, y):
-        """For each level the early blocks' y_s times the decay from s to the seam, [batch, pairs, half, A]."""
-        y, found = y * _across(self.end, len(y)), []
-        for half, _, late in self.levels(len(y)):
-            early = _pairs(y, half)[:, :, 0]
-            found.append(early.clone())
-            early.mul_(late)
-        return found
+    def after(self):
+        """From each row to the block's end, [.., C, A]."""
+        return self._shaped(self.end * self.behind)
+
+    def total(self):
+        """The whole block's decay, [.., A]."""
+        return self.whole.view(*self.batch, -1)
+
+    def _shaped(self, x):
+        return x.view(*self.batch, -1, x.shape[-1])[..., : self.count, :]
 
 
-def _scores(x, y, ladder):
-    """A[t, s] = sum over channels of x_t y_s times the decay between them. [.., C, A] and [.., C, A] -> [.., C, C]."""
-    batch, n = torch.broadcast_shapes(x.shape[:-2], y.shape[:-2], ladder.batch), x.shape[-2]
-    x, y = _rows(x, batch), _rows(y, batch)
-    near = ladder.near.scores(x, y).unflatten(0, (len(x), -1))
-    rows = x.shape[1]
+class _late:
+    """x_t [.., C, A] with the decays that lead to row t: inside its tile, and from the seams before it."""
+
+    def __init__(self, x, ladder):
+        self.ladder, self.count = ladder, x.shape[-2]
+        self.batch = _common(x.shape[:-2], ladder.batch)
+        x = _rows(x, self.batch)
+        self.near = ladder.near.late(x)
+        self.far = [_halves(x, d.shape[2])[1] * _across(d, len(x)) for d in ladder.starts]
+
+
+class _early:
+    """y_s [.., C, A] with the decays that lead on from row s: inside its tile, and to the seams behind it."""
+
+    def __init__(self, y, ladder):
+        self.ladder, self.count = ladder, y.shape[-2]
+        self.batch = _common(y.shape[:-2], ladder.batch)
+        y = _rows(y, self.batch)
+        self.near = ladder.near.early(y)
+        self.far = [_halves(y, d.shape[2])[0] * _across(d, len(y)) for d in ladder.ends]
+
+
+def _common(x, y):
+    return x if x == y else torch.broadcast_shapes(x, y)
+
+
+def _alike(x, y):
+    """Both for as many entries of the batch as one of them has."""
+    return _across(x, max(len(x), len(y))), _across(y, max(len(x), len(y)))
+
+
+def _scores(x, y):
+    """A[t, s] = sum over channels of x_t y_s times the decay between them, [.., C, C]."""
+    batch, n, rows = _common(x.batch, y.batch), x.count, _padded(x.count)
+    near = x.ladder.near.scores(*_alike(x.near, y.near))
     if rows == _TILE:
-        return near.view(*batch, rows, rows)[..., :n, :n]
-    a = x.new_zeros(len(x), rows, rows)
-    for b in range(rows // _TILE):
-        a[:, b * _TILE : (b + 1) * _TILE, b * _TILE : (b + 1) * _TILE] = near[:, b]
-    for late, early in zip(ladder.from_start(x), ladder.to_end(y), strict=True):
-        met = _bmm(late, early.mT)
-        for b in range(met.shape[1]):
-            _corner(a, met.shape[-1], b).copy_(met[:, b])
+        return near.to(x.ladder.whole.dtype).view(*batch, rows, rows)[..., :n, :n]
+    a = x.ladder.whole.new_zeros(len(near) * _TILE // rows, rows, rows)
+    _diagonal(a).copy_(near.unflatten(0, (len(a), -1)))
+    for late, early in zip(x.far, y.far, strict=True):
+        late, early = _alike(late, early)
+        _corners(a, late.shape[2]).copy_(_bmm(late, early.mT))
     return a.view(*batch, rows, rows)[..., :n, :n]
 
 
-def _apply(a, y, ladder):
+def _apply(a, y):
     """z_t = sum_s A[t, s] y_s times the decay between them. [.., C, C] and [.., C, A] -> [.., C, A]."""
-    batch, n = torch.broadcast_shapes(a.shape[:-2], y.shape[:-2], ladder.batch), y.shape[-2]
-    a, y = _square(a, batch), _rows(y, batch)
-    z, far = ladder.near.apply(_diagonal(a, _TILE), y).view(y.shape), torch.zeros_like(y)
-    joined = list(zip(ladder.to_end(y), ladder.levels(len(y)), strict=True))
-    for early, (half, before, _) in reversed(joined):  # what comes from afar, as it stands at its block's start
-        late = _pairs(far, half)[:, :, 1]
-        late.mul_(before).add_(_bmm(_corners(a, half), early))
-    z = z.addcmul_(far, _across(ladder.start, len(y))) if joined else z
-    return z.view(*batch, *z.shape[-2:])[..., :n, :]
+    batch, ladder = _common(a.shape[:-2], y.batch), y.ladder
+    a = _square(a, batch)
+    z = ladder.near.apply(_diagonal(a), _across(y.near, len(a) * a.shape[1] // _TILE)).view(len(a), a.shape[1], -1)
+    for decays, early in zip(ladder.starts, y.far, strict=True):
+        late, half = _halves(z, decays.shape[2])[1], decays.shape[2]
+        late.addcmul_(_across(decays, len(a)), _bmm(_corners(a, half), _across(early, len(a))))
+    return z.view(*batch, *z.shape[-2:])[..., : y.count, :]
 
 
-def _apply_t(a, x, ladder):
+def _apply_t(a, x):
     """z_s = sum_t A[t, s] x_t times the decay between them. [.., C, C] and [.., C, A] -> [.., C, A]."""
-    batch, n = torch.broadcast_shapes(a.shape[:-2], x.shape[:-2], ladder.batch), x.shape[-2]
-    a, x = _square(a, batch), _rows(x, batch)
-    z, far = ladder.near.apply_t(_diagonal(a, _TILE), x).view(x.shape), torch.zeros_like(x)
-    joined = list(zip(ladder.from_start(x), ladder.levels(len(x)), strict=True))
-    for late, (half, _, behind) in reversed(joined):  # what comes from afar, as it stands at its block's end
-        early = _pairs(far, half)[:, :, 0]
-        early.mul_(behind).add_(_bmm(_corners(a, half).mT, late))
-    z = z.addcmul_(far, _across(ladder.end, len(x))) if joined else z
-    return z.view(*batch, *z.shape[-2:])[..., :n, :]
+    batch, ladder = _common(a.shape[:-2], x.batch), x.ladder
+    a = _square(a, batch)
+    z = ladder.near.apply_t(_diagonal(a), _across(x.near, len(a) * a.shape[1] // _TILE)).view(len(a), a.shape[1], -1)
+    for decays, late in zip(ladder.ends, x.far, strict=True):
+        early, half = _halves(z, decays.shape[2])[0], decays.shape[2]
+        early.addcmul_(_across(decays, len(a)), _bmm(_corners(a, half).mT, _across(late, len(a))))
+    return z.view(*batch, *z.shape[-2:])[..., : x.count, :]

@@ -1,0 +1,68 @@
+"""Decays per channel in the torch back end: which factors of them a program needs, and what is read off them.
+
+The pair of a log-decay g is printed as `D = _ladder(g, ..)`. An operand of products with it is multiplied with its
+factors once, `_late(x, D)` or `_early(y, D)`, however many products take it; and where the sums of g up to, after, or
+over all of the rows are exponentiated, the ladder has these decays already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from ..program.ops import LEADING, ROW, Mask, Op, Prim, Program, Value
+
+_SIDES = {Op.SCORES: ((0, "late"), (1, "early")), Op.APPLY: ((1, "early"),), Op.APPLY_T: ((1, "late"),)}
+"""Which operands of a product take factors, and which factors."""
+
+
+def by_channel(v: Value) -> bool:
+    """Has a pair, made here or received, a log-decay for each channel?"""
+    return any(d not in LEADING for d in v.dims)
+
+
+def sides(v: Value) -> tuple[tuple[int, str], ...]:
+    """The operands of a product that take factors of its pair."""
+    return tuple((v.args[at], which) for at, which in _SIDES[v.op])
+
+
+def read_off(program: Program, static: Collection[int]) -> dict[int, tuple[int, str]]:
+    """Decays that a ladder has: value -> (its pair, how they are called there)."""
+    pairs = [v for v in program.values if v.op is Op.PAIR and len(_axes(v)) == 1]
+    found = {}
+    for v in program.values:
+        if v.op is Op.MAP and v.attr is Prim.DECAY:
+            total = program.values[v.args[0]]
+            for p in pairs:
+                which = _which(total, p)
+                if which and (p.index in static) == (v.index in static):
+                    found[v.index] = p.index, which
+    return found
+
+
+def _which(total: Value, pair: Value) -> str:
+    if total.args != pair.args:
+        return ""
+    if total.op is Op.SUM:
+        return "total" if total.attr == (ROW,) else ""
+    upto = Op.CUMSUM_BEFORE if pair.attr is Mask.BEFORE else Op.CUMSUM
+    return {upto: "upto", Op.CUMSUM_AFTER: "after"}.get(total.op, "")
+
+
+def _axes(v: Value) -> list[str]:
+    return [d for d in v.dims if d not in LEADING]
+
+
+def printing_order(program: Program, found: dict[int, tuple[int, str]]) -> list[Value]:
+    """The values without the sums that only `found` used, and each pair before what is read off it."""
+    wanted = {i for _, i in program.outputs}
+    wanted |= {a for v in program.values if v.index not in found for a in v.args}
+    sums = {program.values[i].args[0] for i in found} - wanted
+    order: list[Value] = []
+    placed: set[int] = set()
+    for v in program.values:
+        first = (found[v.index][0],) if v.index in found else ()
+        for i in (*first, v.index):
+            if i not in placed | sums:
+                placed.add(i)
+                order.append(program.values[i])
+    return order

@@ -1,0 +1,123 @@
+"""Programs with sums and products rewritten: the same results, fewer operations, and nothing waits for other chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from recurrence_dsl.pipeline import lifted, load
+from recurrence_dsl.program.adjoint import adjoint
+from recurrence_dsl.program.builder import Builder
+from recurrence_dsl.program.chunk import chunk_program
+from recurrence_dsl.program.execute import execute
+from recurrence_dsl.program.factor import factored
+from recurrence_dsl.program.lower import Known
+from recurrence_dsl.program.ops import BATCH, HEAD, Op, Prim, Program, Value
+from recurrence_dsl.program.verify import verify_program
+from recurrence_dsl.resources import shipped_specs
+
+from .test_operations import ROWS, SIZES, tensors
+
+Leaf = Callable[..., int]
+
+
+def program(build: Callable[[Builder, Leaf], dict[str, int]]) -> Program:
+    b = Builder(("K", "V"))
+    made = build(b, lambda name, *dims: b.leaf(Op.INPUT, name, dims or (*ROWS, "K")))
+    return b.program("one", [(f"output:{name}", i) for name, i in made.items()])
+
+
+def counted(p: Program) -> int:
+    """Operations on whole tensors."""
+    return sum(v.op in (Op.MAP, Op.CONTRACT, Op.SUM) for v in p.values)
+
+
+def common_factor(b: Builder, x: Leaf) -> dict[str, int]:
+    """q dq - k dk beside dq and dk, every product formed apart."""
+    q, k, a, c, d = (x(n) for n in "qkacd")
+    dq = b.add(b.mul(a, d), c)
+    total = b.add(b.sub(b.mul(q, c), b.mul(k, a)), b.mul(b.mul(a, q), d))
+    return {"dq": dq, "dg": b.along(Op.CUMSUM, total)}
+
+
+def under_a_sum(b: Builder, x: Leaf) -> dict[str, int]:
+    """The same where the factors are summed over an axis, and a row's own factor stands before the sum."""
+    q, a, c, d = x("q"), x("a"), x("c"), x("d", *ROWS)
+    dq = b.add(b.mul(a, d), c)
+    inside = b.add(b.contract(q, c, "K"), b.mul(b.contract(a, q, "K"), d))
+    return {"dq": dq, "dg": b.along(Op.CUMSUM, b.sub(inside, x("r", *ROWS)))}
+
+
+def shared_product(b: Builder, x: Leaf) -> dict[str, int]:
+    a, c, d = (x(n) for n in "acd")
+    return {"one": b.exp(b.mul(c, d)), "two": b.mul(b.mul(a, c), d)}
+
+
+def signs(b: Builder, x: Leaf) -> dict[str, int]:
+    a, c = x("a"), x("c")
+    return {"one": b.neg(b.mul(b.mul(b.neg(a), b.number(3)), b.mul(c, b.number(0.5))))}
+
+
+def small_first(b: Builder, x: Leaf) -> dict[str, int]:
+    a, r, s = x("a"), x("r", *ROWS), x("s", *ROWS)
+    return {"one": b.add(b.sub(a, r), s)}
+
+
+CASES = {f.__name__: (f, saved) for f, saved in
+         ((common_factor, 3), (under_a_sum, 3), (shared_product, 1), (signs, 3), (small_first, 0))}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_same_results_with_fewer_operations(name: str) -> None:
+    build, saved = CASES[name]
+    before = program(build)
+    after = factored(before)
+    verify_program(after)
+    assert counted(before) - counted(after) == saved
+    given = tensors(before, 1)
+    want, got = (execute(p, given, SIZES) for p in (before, after))
+    assert want.keys() == got.keys()
+    for key in want:
+        np.testing.assert_allclose(got[key], want[key], rtol=1e-13, atol=1e-13)
+
+
+def test_small_terms_are_added_up_before_large_ones() -> None:
+    after = factored(program(small_first))
+    sizes = [v.dims for v in after.values if v.op is Op.MAP]
+    assert sizes == [ROWS, (*ROWS, "K")]
+
+
+def test_what_needs_no_carried_state_does_not_wait_for_it() -> None:
+    """q c + q a s is q times a sum that is known, but the sum needs the state; without it the terms stay."""
+
+    def build(b: Builder, x: Leaf) -> dict[str, int]:
+        q, a, c = x("q"), x("a"), x("c")
+        s = b.leaf(Op.STATE, "S", (BATCH, HEAD, "K"))
+        late = b.add(b.mul(a, s), c)
+        return {"late": late, "also": b.exp(b.add(b.mul(q, c), b.mul(b.mul(q, a), s))), "early": b.mul(q, c)}
+
+    after = factored(program(build))
+    early = after.output("output:early")
+    assert not reaches(after, early, lambda v: v.op is Op.STATE)
+    also = after.values[after.values[after.output("output:also")].args[0]]
+    assert also.attr is Prim.MUL
+
+
+def reaches(p: Program, i: int, wanted: Callable[[Value], bool]) -> bool:
+    v = p.values[i]
+    return wanted(v) or any(reaches(p, a, wanted) for a in v.args)
+
+
+@pytest.mark.parametrize("path", shipped_specs(), ids=lambda p: p.stem)
+def test_adjoints_of_shipped_specs(path: object) -> None:
+    spec = load(path)  # type: ignore[arg-type]
+    sizes = {d.name: 2 for d in spec.dims}
+    before = adjoint(chunk_program(lifted(spec), Known(sizes, 2)))
+    after = factored(before)
+    verify_program(after)
+    assert counted(after) <= counted(before)
+    of_state = lambda v: v.op is Op.COTANGENT and str(v.attr).startswith("state:")  # noqa: E731
+    for key, i in before.outputs:
+        assert reaches(before, i, of_state) or not reaches(after, after.output(key), of_state), key
