@@ -175,7 +175,7 @@ def resources(
     settings: Settings = [],  # noqa: B006 - typer copies it
     dtype: Annotated[str, typer.Option(help="Of the inputs: bfloat16, float16 or float32.")] = "bfloat16",
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes; one for each core by default.")] = None,
-    json: Annotated[Path | None, typer.Option(metavar="PATH", help="Write the figures there.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Compile specs' kernels for GPUs that need not be here: registers, spills, shared memory, tensor cores."""
     from .tools.resource_report import run_resources

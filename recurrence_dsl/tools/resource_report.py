@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import asdict
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -35,24 +35,23 @@ def run_resources(
     settings: Mapping[str, float],
     dtype: str,
     jobs: int | None,
-    path: Path | None,
+    as_json: bool,
 ) -> bool:
-    """Prints the table of all kernels and every fault, and says whether there is none."""
+    """Prints all kernels, as a table or as JSON, and every fault (beside JSON on stderr); says whether there is
+    none."""
     wanted = tuple(targets) or TARGETS
     check_targets(wanted)
     if dtype not in DTYPES:
         raise CallError("R0407", f"dtype={dtype!r} is nothing that kernels take", ", ".join(DTYPES))
     cases = _cases(files, sizes or SIZES, settings)
-    if path is not None:
-        path.touch()  # a path that cannot be written is told before the work, not after it
     found = _with_progress(cases, wanted, dtype, jobs or os.cpu_count() or 1)
-    _print(_table(found))
-    if path is not None:
-        path.write_text(json.dumps([asdict(r) for r in found], indent=1) + "\n", encoding="utf-8")
     faults = [f"{r.spec} ({r.sizes}), {r.kernel} on {r.target}: {text}" for r in found for text in r.faults]
-    for text in faults:
-        print(text)
-    print(f"{len(found)} kernels: {len(faults)} faults" if faults else f"{len(found)} kernels: no faults")
+    if as_json:
+        print(json.dumps([asdict(r) for r in found], indent=1))
+    else:
+        _print(_table(found))
+    for text in (*faults, f"{len(found)} kernels: {len(faults) or 'no'} faults"):
+        print(text, file=sys.stderr if as_json else sys.stdout)
     return not faults
 
 

@@ -88,13 +88,19 @@ def test_spills_on_a_small_device_are_told_but_no_fault():
 def test_the_command_compiles_every_kernel_of_every_file(tmp_path):
     (tmp_path / "a.spec").write_text(SUMS)
     sizes = ("--set", "K=16", "--size", "16", "--size", "32", "--target", "sm_90", "--jobs", "1")
-    text = resources(str(tmp_path / "a.spec"), *sizes, "--json", str(tmp_path / "found.json")).stdout
-    rows = json.loads((tmp_path / "found.json").read_text())
+    found = resources(str(tmp_path / "a.spec"), *sizes, "--json")
+    rows = json.loads(found.stdout)
     names = written(rd.load(SUMS), {"K": 16, "V": 16}).names
     assert [r["kernel"] for r in rows if r["sizes"] == "K=16, V=16"] == list(names)
     assert {r["sizes"] for r in rows} == {"K=16, V=16", "K=16, V=32"}
-    assert all(f" {n} " in text for n in names)
-    assert "no faults" in text
+    assert "no faults" in found.stderr
+
+
+def test_a_table_has_a_row_for_each_kernel(monkeypatch):
+    monkeypatch.setattr(resource_report, "compiled_all", lambda *_: [FINE, replace(FINE, kernel="backward")])
+    text = resources("gla").stdout
+    assert all(f" {n} " in text for n in (FINE.kernel, "backward"))
+    assert "2 kernels: no faults" in text
 
 
 def test_an_axis_with_a_size_of_its_own_is_compiled_once(monkeypatch):
@@ -110,7 +116,6 @@ def test_an_axis_with_a_size_of_its_own_is_compiled_once(monkeypatch):
         (("gla", "--target", "sm_12"), "target 'sm_12' is none of sm_80, sm_90, gfx942"),
         (("gla", "--dtype", "float64"), "dtype='float64' is nothing that kernels take"),
         (("glaa",), "did you mean `gla`?"),
-        (("gla", "--json", "nowhere/x.json"), "nowhere/x.json"),
     ],
 )
 def test_mistakes_get_a_message(arguments, message):
