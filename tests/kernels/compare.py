@@ -12,6 +12,8 @@ from torch import Tensor
 import recurrence_dsl as rd
 from recurrence_dsl.check.spec import Spec
 
+from .poison import poisoned
+
 Tensors = dict[str, Tensor]
 TOLERANCE = {torch.float32: 2e-5, torch.float16: 4e-3}
 """Largest difference, relative to the largest value of the same tensor."""
@@ -67,7 +69,7 @@ def random_inputs(spec: Spec, case: Case, seed: int = 0) -> Tensors:
         if i.high <= 0:
             x = -x.abs()
         elif i.low >= 0:
-            x = torch.sigmoid(x) * min(i.high, 2.0)
+            x = i.low + torch.sigmoid(x) * (min(i.high, 2.0) - i.low)
         elif i.axes:
             x = x / case.sizes[i.axes[0]] ** 0.5
         found[i.name] = case.prepare(x if i.is_complex else x.to(case.dtype))
@@ -104,14 +106,16 @@ def weighed(results: Mapping[str, Tensor]) -> Tensor:
 
 
 def assert_agreement(case: Case) -> None:
-    """Every value and gradient of the triton back end is that of the torch back end in float64."""
+    """Every value and gradient of the triton back end is that of the torch back end in float64, and kernels write all
+    of what they are given to write into, and nothing else."""
     kernels, reference = mixers(case)
     inputs = random_inputs(kernels.spec, case)
     state = random_state(kernels, case, len(case.ends) - 1 if case.ends else case.batch)
     wide = lambda d: {n: x.to(torch.complex128 if x.is_complex() else torch.float64) for n, x in d.items()}  # noqa: E731
     exact = lambda: everything(reference, wide(inputs), wide(state), case.ends)  # noqa: E731
     wanted = exact()
-    found = everything(kernels, inputs, state, case.ends)
+    with poisoned():
+        found = everything(kernels, inputs, state, case.ends)
     assert found.keys() == wanted.keys()
     unsure = uncertainty(reference, exact, wanted)
     for name, x in found.items():

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import recurrence_dsl as rd
+import recurrence_dsl.runtime.kernels as kernels_module
 
 from .compare import Case, assert_agreement, everything, mixers, random_inputs, random_state
 
@@ -132,17 +133,26 @@ def test_runs_repeat_bit_for_bit() -> None:
         assert torch.equal(x, second[name]), name
 
 
-def test_every_element_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Kernels write into tensors that are full of NaN."""
-    empty = torch.Tensor.new_empty
+@pytest.mark.parametrize(
+    ("honest", "liar"),
+    [
+        ("tl.store(out_o + at_out_o", "tl.store(out_o + at_out_o + 1"),
+        ("at_out_o = ", "at_out_o = 2**4 + "),
+        ("tl.store(end_S", "if n < 0: tl.store(end_S"),
+    ],
+    ids=["one too far", "far off", "not at all"],
+)
+def test_what_is_not_written_or_beside_is_found(monkeypatch: pytest.MonkeyPatch, honest: str, liar: str) -> None:
+    """In all tests that compare kernels: a kernel that leaves something out, or writes elsewhere, is caught."""
+    source = kernels_module.source
 
-    def poisoned(self: torch.Tensor, *args: object, **kwargs: object) -> torch.Tensor:
-        made = empty(self, *args, **kwargs)  # type: ignore[arg-type]
-        return made.fill_(float("nan")) if made.is_floating_point() or made.is_complex() else made
+    def tampered(*given: object) -> str:
+        text = source(*given)  # type: ignore[arg-type]
+        return text.replace(honest, liar) if "tl.store(out_o" in text else text
 
-    monkeypatch.setattr(torch.Tensor, "new_empty", poisoned)
-    for spec, plans in (("gated_delta_net", SPLIT), ("mamba2", FUSED), ("lru", FUSED)):
-        assert_agreement(Case(spec, length=21, batch=1, heads=2, plans=plans))
+    monkeypatch.setattr(kernels_module, "source", tampered)
+    with pytest.raises(AssertionError, match=r"beyond|not finite"):
+        assert_agreement(Case("retnet", length=21, batch=1, heads=2, plans=FUSED))
 
 
 def test_real_numbers_where_complex_ones_are_meant() -> None:

@@ -148,8 +148,16 @@ class TileBuilder:
             return x
         f = self.facts[x]
         zero = f.zero | {dim} if fill == 0 else f.zero - {dim}
-        facts = replace(f, zero=zero, sign=f.sign if fill >= 0 else 0, steady=False)
+        finite = f.finite or self.padded & set(t.dims) <= zero
+        facts = replace(f, zero=zero, finite=finite, sign=f.sign if fill >= 0 else 0, steady=False)
         return self.emit(Kind.MASK, (x,), (dim, fill), t.dims, facts)
+
+    def bounded(self, x: int) -> int:
+        """`x`, finite beyond every end, for operations that add up lanes from there times zero."""
+        if not self.facts[x].finite:
+            for d in self.dims(x):
+                x = self.masked(x, d)
+        return x
 
     def _guarded(self, x: int, y: int, dim: str) -> tuple[int, int]:
         """Two factors such that their sum over `dim` picks up nothing beyond its end."""
@@ -334,7 +342,7 @@ class TileBuilder:
 
     def inverse(self, a: Sequence[Sequence[int]], upper: bool) -> list[list[int]]:
         """(I - A)^-1 for A in M x M tiles, each strictly triangular."""
-        flat = tuple(x for row in a for x in row)
+        flat = tuple(self.bounded(x) for row in a for x in row)
         dims = self.dims(flat[0])
         facts = Facts(causal=not upper, product=True)
         whole = self.emit(Kind.INVERSE, flat, upper, dims, facts)
@@ -346,11 +354,12 @@ class TileBuilder:
     def pair(self, g: int, mask: Mask) -> int:
         """The decay between two tokens [t, s] from the log-decay [t]; 0 where a token does not see the other."""
         facts = Facts(sign=1, causal=True)
-        return self.emit(Kind.PAIR, (g,), mask, (ROW, COL), facts)
+        return self.emit(Kind.PAIR, (self.bounded(g),), mask, (ROW, COL), facts)
 
     def pairwise(self, kind: Kind, x: int, y: int, g: int, mask: Mask) -> int:
         """SCORES, APPLY or APPLY_T with log-decays g [t, axes]: x, y [t, axes], or x [t, s] and y [t, axes]."""
         axes = tuple(d for d in self.dims(g) if d != ROW)
+        g = self.bounded(g)
         if kind is Kind.SCORES:
             for d in axes:
                 x, y = self._guarded(x, y, d)
@@ -358,6 +367,7 @@ class TileBuilder:
             args, dims = (self.flat(x, axes), self.flat(y, axes)), (ROW, COL)
         else:
             y = self.masked(y, ROW) if kind is Kind.APPLY_T or not self.facts[y].finite else y
+            x = self.masked(x, ROW) if kind is Kind.APPLY_T and not self.facts[x].finite else x
             facts = Facts(zero=self.facts[y].zero - {ROW}, finite=self.facts[x].finite, product=True)
             flat = self.flat(y, axes)
             args, dims = (self.turn(x) if kind is Kind.APPLY_T else x, flat), self.dims(flat)

@@ -70,8 +70,14 @@ class _Lowering:
             v = self.program.values[i]
             for part, tile in enumerate(x for k in self.keys(i, v.dims) for x in self.part(i, k)):
                 whole = self.b.expand(tile, self.inner(v.dims))
-                results.append((self._target(key, part), self.emptied(whole) if key.startswith("state:") else whole))
+                results.append((self._target(key, part), self.ended(key, whole)))
         return self.b.finish(results)
+
+    def ended(self, key: str, x: int) -> int:
+        """A result, fit beyond the ends for those that read it: a state is zero there, what is stored is finite."""
+        if key.startswith("state:"):
+            return self.emptied(x)
+        return self.b.bounded(x) if key.startswith("keep:") else x
 
     def emptied(self, x: int) -> int:
         """Zero beyond the ends of the axes, as the next chunk takes a state to be."""
