@@ -80,7 +80,9 @@ class TileBuilder:
         facts = [self.facts[a] for a in args]
         if len(args) == 2 and args[0] == args[1]:
             facts = [facts[0], facts[0]]
-        return self.emit(Kind.MAP, args, prim, ordered, of_map(prim, facts, numbers, own))
+        found = of_map(prim, facts, numbers, own)
+        ends = any(part in self.padded for d in ordered for part in d.split("*"))
+        return self.emit(Kind.MAP, args, prim, ordered, found if ends else replace(found, finite=True))
 
     def _standing(self, x: int, ordered: Dims) -> int:
         """`x` with its dims in the given order; that of a pair of tokens may stand the other way round."""
