@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from ..program.ops import Program, only
 from .maker import HELD, Maker
 from .pressure import held_by
+from .rearranging import rearranged
 from .tasks import Launch, Walk
 from .traffic import gradient_bytes, state_bytes
 
@@ -50,12 +51,12 @@ def finishing(maker: Maker, program: Program, chunks: tuple[int, ...]) -> Backwa
 def _ways(program: Program, axes: tuple[str, ...]) -> Iterator[Groups]:
     """All gradients in one kernel; or those along an axis in one and the others in another."""
     name, doc = "finish_back", "Gradients of each chunk."
-    yield ((name, doc, program),)
+    yield ((name, doc, rearranged(program)),)
     for a in axes:
         along = frozenset(k for k, i in program.outputs if a in program.values[i].dims)
         others = frozenset(k for k, _ in program.outputs) - along
         if along and others:
             yield (
-                (f"{name}_{a}", f"Gradients of each chunk along {a}.", only(program, along.__contains__)),
-                (name, "The other gradients of each chunk.", only(program, others.__contains__)),
+                (f"{name}_{a}", f"Gradients of each chunk along {a}.", rearranged(only(program, along.__contains__))),
+                (name, "The other gradients of each chunk.", rearranged(only(program, others.__contains__))),
             )

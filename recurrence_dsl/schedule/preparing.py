@@ -41,8 +41,11 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A value of pairs of tokens in memory: how many tiles [C, C] it has, and whether it is kept in full precision."""
+    """A value that kernels hand on in memory: for pairs of tokens or for each token and the given axes; how many such
+    tiles it has, one for each choice of rank-one terms; and whether it is kept in full precision."""
 
+    pairs: bool
+    axes: tuple[str, ...]
     tiles: int
     exact: bool
 
@@ -121,10 +124,11 @@ def _cut(program: Program, names: Mapping[int, str]) -> Program:
     return only(replace(program, values=values, terms=terms), lambda key: True)
 
 
-def stored_tiles(program: Program) -> dict[str, Stored]:
+def stored_values(program: Program) -> dict[str, Stored]:
     """What a kernel stores for others, or reads of it, by name without its @."""
     counts = term_counts(program)
     found = {str(v.attr): v for v in program.values if is_stored(v)}
     found |= {key.removeprefix("keep:"): program.values[i] for key, i in program.outputs if key.startswith("keep:")}
     tiles = lambda v: counts.get(v.index, 1) ** sum(d in v.dims for d in (TERM, TERM2))  # noqa: E731
-    return {name[1:]: Stored(tiles(v), is_inverse(v)) for name, v in found.items()}
+    axes = lambda v: tuple(d for d in v.dims if d not in LEADING)  # noqa: E731
+    return {name[1:]: Stored(COL in v.dims, axes(v), tiles(v), is_inverse(v)) for name, v in found.items()}

@@ -50,7 +50,7 @@ def _held(tiles: Tiles, sizes: Sizes, loop: str | None) -> int:
     done: set[int] = set()
     worst = 0
     for at, s in enumerate(parts):
-        after = {a for o in parts[at + 1 :] for i in o.tiles for a in tiles.tiles[i].args}
+        after = {a for o in parts[at + 1 :] for i in o.tiles for a in tiles.tiles[i].args if a not in o.tiles}
         after |= {i for o in parts[at + 1 :] for i in o.stored}
         here = {a for i in s.tiles for a in tiles.tiles[i].args}
         used = {root(tiles, i) for i in after | here | s.stored}

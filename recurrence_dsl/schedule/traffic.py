@@ -15,7 +15,7 @@ from ..check.spec import Declared, Spec
 from ..program.ops import Op, Program, is_stored
 from ..program.step import carried_names
 from .cost import flops
-from .preparing import stored_tiles
+from .preparing import stored_values
 from .tasks import Launch, Task, TritonPlan, Walk
 
 WIDTH = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -143,9 +143,10 @@ class _Counter:
                 yield Movement(f"kept_d_{name[6:]}", self.state(name[6:], chunk))
 
     def _stored(self, program: Program, name: str, chunk: int) -> float:
-        """Tiles of pairs of tokens."""
-        stored = stored_tiles(program)[name]
-        return stored.tiles * chunk * (EXACT if stored.exact else KEPT[self.dtype])
+        """Tiles of pairs of tokens, or what each token has."""
+        stored = stored_values(program)[name]
+        numbers = chunk if stored.pairs else math.prod(self.sizes[a] for a in stored.axes)
+        return stored.tiles * numbers * (EXACT if stored.exact else KEPT[self.dtype])
 
     def added_up(self, last: Launch) -> float:
         """What is moved to add up the shares of gradients and the heads of a group."""

@@ -16,8 +16,8 @@ SIZES = {"K": 16, "V": 32}
 @pytest.fixture
 def small_register_file(monkeypatch: pytest.MonkeyPatch) -> None:
     """A device on which no kernel for all gradients fits."""
-    monkeypatch.setitem(HELD, 8, 3000)
-    monkeypatch.setitem(HELD, 4, 2000)
+    monkeypatch.setitem(HELD, 8, 2500)
+    monkeypatch.setitem(HELD, 4, 1600)
 
 
 @pytest.mark.parametrize("plans", [SPLIT, MERGED])

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from ...check.spec import Spec
-from ...program.ops import COL, ROW
+from ...program.ops import COL, ROW, TERM
 from ...program.step import carried_names
-from ...schedule.preparing import stored_tiles
+from ...schedule.preparing import Stored, stored_values
 from ...schedule.pressure import block_of
 from ...schedule.tasks import Start, Task, Walk
 from .loops import Segment, along, segments
@@ -76,7 +76,7 @@ class KernelPrinter:
         self.tensors = {**tensors(spec, sizes)}
         for p in spec.params:
             self.tensors[f"param:{p.name}"] = self.tensors[p.name]
-        self.tensors |= {n: Tensor(n, (ROW, COL), (x.tiles,)) for n, x in stored_tiles(task.program).items()}
+        self.tensors |= {n: Tensor(n, *self.kept_axes(x)) for n, x in stored_values(task.program).items()}
         self.names = carried_names(spec)
         self.tiles = lower(task.program, Setting(masked | {ROW, COL}, self.carried()))
         counts = {
@@ -93,6 +93,13 @@ class KernelPrinter:
             if t.kind is Kind.CARRIED and t.index in self.printer.names:
                 assert isinstance(t.attr, Source)
                 self.printer.names[t.index] = self.register(t.attr.name, t.attr.part)
+
+    def kept_axes(self, x: Stored) -> tuple[Dims, tuple[int, ...]]:
+        """The axes of what kernels store for one another, and how large they are: tiles of pairs of tokens, or what
+        each token has of the terms and the spec's axes."""
+        if x.pairs:
+            return (ROW, COL), (x.tiles,)
+        return (TERM, *x.axes), (x.tiles, *(self.sizes[a] for a in x.axes))
 
     def plan_order(self, sizes: Sizes) -> dict[Segment, tuple[int, ...]]:
         """Each segment's tiles in order."""

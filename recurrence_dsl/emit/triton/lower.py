@@ -173,9 +173,11 @@ class _Lowering:
                 assert_never(v.op)
 
     def stored(self, v: Value) -> Group:
-        """What an earlier kernel stored for pairs of tokens, a tile for each pair of terms."""
+        """What an earlier kernel stored, a tile for each choice of terms: for pairs of tokens, or for tokens."""
         name, keys = str(v.attr)[1:], list(self.keys(v.index, v.dims))
-        return {key: (self.b.stored(Source("stored", name, part)),) for part, key in enumerate(keys)}
+        dims = self.inner(v.dims)
+        load = self.b.stored if COL in dims else lambda source: self.b.leaf(source, dims)
+        return {key: (load(Source("stored", name, part)),) for part, key in enumerate(keys)}
 
     def leaf(self, v: Value) -> Parts:
         name = str(v.attr)

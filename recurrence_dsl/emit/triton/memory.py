@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ...check.spec import Spec
-from ...program.ops import COL, ROW
+from ...program.ops import COL, ROW, TERM
 from ...program.step import is_complex
 from .shapes import Layout, aligned, index_name, mask_name
 from .tiles import Dims
@@ -90,7 +90,7 @@ class Memory:
         tensor = self.tensors[name]
         base = f"{kind}_{name}"
         self.used[base] = (kind, tensor)
-        if kind == "made":
+        if kind == "made" and ROW in tensor.axes:
             return self._pair_of_tokens(base, part, dims), ""
         strides = tensor.strides()
         rows = f"{base}_t" if kind == "in" else self.row_stride(kind, tensor)
@@ -99,7 +99,7 @@ class Memory:
             stride = rows if d == ROW else strides[d]
             at = aligned("r_t" if d == ROW else index_name(d), (d,), dims)
             terms.append(at if stride == 1 else f"{at} * {stride}")
-        terms += [str(part)] if part else []
+        terms += [str(part * strides[TERM] if kind == "made" else part)] if part else []
         inside = " + ".join(terms)
         text = f"{base} + at_{base}" + (f" + ({inside})" if inside else "")
         return text, self.mask(dims, self.alone(kind, tensor))
@@ -149,8 +149,10 @@ class Memory:
         if kind == "in":
             head = "h // RATIO" if tensor.per_group else "h"
             return f"b * {base}_b + (first + t0) * {base}_t + ({head}) * {base}_h"
-        if kind == "made":
+        if kind == "made" and ROW in tensor.axes:
             return f"{_CHUNK} * ({tensor.size} * C * C)"
+        if kind == "made":
+            return f"{_ROWS} * {tensor.size}"
         if kind == "param":
             return "0" if tensor.shared else f"h * {tensor.size}"
         if kind != "d":

@@ -9,7 +9,7 @@ import jinja2
 from ...check.spec import Spec
 from ...program.step import carried_names
 from ...resources import templates
-from ...schedule.preparing import stored_tiles
+from ...schedule.preparing import stored_values
 from ...schedule.tasks import Launch, Settings, TritonPlan
 from ..names import docstring, operator_name
 from ..torch_module import digest
@@ -85,7 +85,7 @@ def printed(spec: Spec, launches: tuple[Launch, ...], sizes: Mapping[str, int]) 
 
 def _prepared(plan: TritonPlan) -> tuple[tuple[str, int, bool], ...]:
     """What one kernel stores for the others of its chunk."""
-    found = {n: x for launch in plan.launches for n, x in stored_tiles(launch.task.program).items()}
+    found = {n: x for launch in plan.launches for n, x in stored_values(launch.task.program).items()}
     return tuple((name, x.tiles, x.exact) for name, x in found.items())
 
 
