@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from .check import load_text
@@ -58,15 +58,14 @@ def derive(recurrence: Recurrence, known: Known, form: str, chunk_size: int | No
     """derive and schedule: the programs of the chosen form, forward and backward, and their plan."""
     step = checked(step_program(recurrence.spec, known))
     body = checked(chunk_program(recurrence, known)) if form == "chunk" else step
-    programs = Programs(body, checked(adjoint(body)), step)
+    programs = Programs(body, checked(factored(checked(adjoint(body)))), step)
     planned = checked(plan(recurrence, body, known, form, chunk_size))
     return Compiled(recurrence, programs, planned, chunk_size)
 
 
 def emitted(compiled: Compiled, sizes: dict[str, int], heads: int) -> str:
     """emit: the torch source."""
-    p, programs = compiled.plan, compiled.programs
-    fewer = replace(programs, backward=checked(factored(programs.backward)))
+    p = compiled.plan
     about = {
         "form": p.form,
         "reason": compiled.recurrence.reason,
@@ -74,7 +73,7 @@ def emitted(compiled: Compiled, sizes: dict[str, int], heads: int) -> str:
         "stride": p.stride,
         "equations": tuple(compiled.recurrence.spec.source.text.splitlines()),
     }
-    return checked(torch_source(compiled.recurrence.spec, fewer, sizes, heads, about))
+    return checked(torch_source(compiled.recurrence.spec, compiled.programs, sizes, heads, about))
 
 
 def emitted_triton(compiled: Compiled, sizes: dict[str, int], heads: int) -> str:
