@@ -35,7 +35,7 @@ def group_lines(group: Group) -> list[str]:
     shape = p.layout.shape(p.tiles[first.args[2]].dims)
     up, down = f"up_{tag}", f"down_{tag}"
     lines = [f"{up}, {down} = _first_level({p.text(first.args[2])}, {strict}, EXACT)"]
-    lines += [f"{p.names[m.index]} = {_start(p, m, strict)}" for m in group.members]
+    lines += [line for m in group.members for line in _start(p, m, strict)]
     body = [
         "half = 1 << level",
         "late = (i_t & half) != 0",
@@ -47,8 +47,7 @@ def group_lines(group: Group) -> list[str]:
         body.append("across = apart & (i_t[:, None] > i_t[None, :])")
     if any(_turned(m) for m in group.members):
         body.append("back = apart & (i_t[:, None] < i_t[None, :])")
-    for m in group.members:
-        body += _level(p, m)
+    body += [_level(p, m) for m in group.members]
     return [*lines, "for level in tl.range(0, LEVELS, disable_licm=True):", *(f"    {line}" for line in body)]
 
 
@@ -56,26 +55,31 @@ def _turned(m: Tile) -> bool:
     return m.kind is Kind.APPLY_T or (m.kind is Kind.SCORES and m.dims[0] == COL)
 
 
-def _start(p: TilePrinter, m: Tile, strict: bool) -> str:
-    if strict:
-        return f"tl.zeros({p.layout.shape(m.dims)}, tl.float32)"
+def _start(p: TilePrinter, m: Tile, strict: bool) -> list[str]:
+    """What a token contributes to itself; nothing to add to a sum if that is zero."""
+    summed = m.index in p.sums
+    if strict and summed:
+        return []
     x, y = (p.atom(a) for a in m.args[:2])
     same = "i_t[:, None] == i_t[None, :]"
-    if m.kind is Kind.SCORES:
-        return f"tl.where({same}, tl.sum({x} * {y}, 1)[:, None], 0.0)"
-    return f"tl.sum(tl.where({same}, {x}, 0.0), 1)[:, None] * {y}"
+    if strict:
+        text = f"tl.zeros({p.layout.shape(m.dims)}, tl.float32)"
+    elif m.kind is Kind.SCORES:
+        text = f"tl.where({same}, tl.sum({x} * {y}, 1)[:, None], 0.0)"
+    else:
+        text = f"tl.sum(tl.where({same}, {x}, 0.0), 1)[:, None] * {y}"
+    return [f"{p.names[m.index]} {'+=' if summed else '='} {text}"]
 
 
-def _level(p: TilePrinter, m: Tile) -> list[str]:
+def _level(p: TilePrinter, m: Tile) -> str:
     """A level's contribution: late rows see early columns."""
     name = p.names[m.index]
     x, y = (p.atom(a) for a in m.args[:2])
-    match m.kind:
-        case Kind.SCORES if _turned(m):
-            return [f"{name} = tl.where(back, _dot({y} * e, tl.trans({x} * e), DT, PRECISION), {name})"]
-        case Kind.SCORES:
-            return [f"{name} = tl.where(across, _dot({x} * e, tl.trans({y} * e), DT, PRECISION), {name})"]
-        case Kind.APPLY:
-            return [f"{name} += e * _dot(tl.where(across, {x}, 0.0), {y} * e, DT, PRECISION)"]
-        case _:
-            return [f"{name} += e * _dot(tl.where(back, {x}, 0.0), {y} * e, DT, PRECISION)"]
+    there = "back" if _turned(m) else "across"
+    if m.kind is not Kind.SCORES:
+        return f"{name} += e * _dot(tl.where({there}, {x}, 0.0), {y} * e, DT, PRECISION)"
+    left, right = (y, x) if _turned(m) else (x, y)
+    found = f"_dot({left} * e, tl.trans({right} * e), DT, PRECISION)"
+    if m.index in p.sums:
+        return f"{name} += tl.where({there}, {found}, 0.0)"
+    return f"{name} = tl.where({there}, {found}, {name})"

@@ -77,6 +77,7 @@ _RESERVED = frozenset(
         *("PACKED", "KEEP", "WIDE", "SPAN", "DEVICE", "LEVELS", "level"),
     )
 )
+_ROUNDED = (Kind.LOAD, Kind.MAP, Kind.MASK, Kind.CAUSAL)
 _INLINERS = frozenset((Kind.MAP, Kind.MASK, Kind.CAUSAL, Kind.SUM, Kind.DOT, Kind.TURN))
 INLINE = 60
 """A pointwise value used once and shorter than this is written where it is used."""
@@ -97,6 +98,7 @@ class TilePrinter:
         self.results = tiles.results
         self.names = self._names(set(_RESERVED) | set(taken))
         self.uses = self._uses()
+        self.short = self._short(set(self.names.values()) | set(_RESERVED) | set(taken))
         self.helpers: set[str] = set()
         self._text: dict[int, tuple[str, int]] = {}
         self._grouped: set[int] = set()
@@ -119,6 +121,22 @@ class TilePrinter:
         for i in self.order:
             for a in self.tiles[i].args:
                 found[a].append(i)
+        return found
+
+    def _short(self, used: set[str]) -> dict[int, str]:
+        """Names for what is loaded as factors of products take it, where other operations use it too."""
+        found: dict[int, str] = {}
+        for i in self.order:
+            t = self.tiles[i]
+            both = t.kind is Kind.LOAD and len(t.dims) == 2 and not self._factor(t)
+            if both and any(
+                u.kind is Kind.DOT and not u.attr for u in map(self.tiles.__getitem__, self._real_users(i))
+            ):
+                name = f"{self.names[i]}_short"
+                while name in used:
+                    name += "_"
+                found[i] = name
+                used.add(name)
         return found
 
     # --- statements ---
@@ -160,11 +178,15 @@ class TilePrinter:
         elif self._fenced(t):
             self.helpers.add("once")
             text = f"_once({text}, DEVICE)"
-        return [f"{self.names[t.index]} {'+=' if t.index in self.sums else '='} {text}"]
+        lines = [f"{self.names[t.index]} {'+=' if t.index in self.sums else '='} {text}"]
+        if t.index in self.short:
+            self.helpers.update(("dot", "once"))
+            lines.append(f"{self.short[t.index]} = _factor({self.names[t.index]}, DT, DEVICE)")
+        return lines
 
     def _factor(self, t: Tile) -> bool:
         """Is this used as a factor of products alone, so that it may be rounded at once?"""
-        if t.kind not in (Kind.MAP, Kind.MASK, Kind.CAUSAL) or len(t.dims) < 2 or t.index in self.sums:
+        if t.kind not in _ROUNDED or len(t.dims) < 2 or t.index in self.sums:
             return False
         users = [self.tiles[u] for u in self._real_users(t.index)]
         stored = any(r.tile == t.index for r in self.results)
@@ -240,6 +262,21 @@ class TilePrinter:
         if not t.dims or t.dims == want:
             return self._operand(i)
         return aligned(self.atom(i), t.dims, want), 9
+
+    def _taken(self, i: int) -> str:
+        """A factor of a product, by the short name of what was loaded."""
+        t = self.tiles[i]
+        if t.kind is Kind.RENAME and self._loaded(i):
+            return self._taken(t.args[0])
+        if t.kind is Kind.TURN and self._loaded(i):
+            return f"tl.trans({self._taken(t.args[0])})"
+        return self.short.get(i, self.text(i))
+
+    def _loaded(self, i: int) -> bool:
+        """Is it another name of something that has a short one?"""
+        while self.tiles[i].kind in (Kind.RENAME, Kind.TURN):
+            i = self.tiles[i].args[0]
+        return i in self.short
 
     def at(self, dim: str, dims: Dims, name: Callable[[str], str] = index_name) -> str:
         return aligned(name(dim), (dim,), dims)
@@ -323,8 +360,9 @@ class TilePrinter:
                 return f"tl.where({self.at(ROW, t.dims)} == {at}, {self.fit(x, t.dims)[0]}, 0.0)"
             case Kind.DOT:
                 self.helpers.add("dot")
-                exact = ", PRECISION)" if t.attr else ", DT, PRECISION)"
-                return f"_dot{'_exact' if t.attr else ''}({self.text(x)}, {self.text(t.args[1])}{exact}"
+                if t.attr:
+                    return f"_dot_exact({self.text(x)}, {self.text(t.args[1])}, PRECISION)"
+                return f"_dot({self._taken(x)}, {self._taken(t.args[1])}, DT, PRECISION)"
             case Kind.PAIR:
                 self.helpers.add("pair")
                 return f"_pair({self.text(x)}, {t.attr is Mask.BEFORE}, {t.dims[0] == COL}, C, EXACT)"
@@ -403,13 +441,7 @@ class TilePrinter:
         self.helpers.update(("dot", "levels"))
         members = self._companions(t, rest)
         self._grouped.update(m.index for m in members)
-        summed = [m.index for m in members if m.index in self.sums]
-        whole = {i: self.names[i] for i in summed}
-        self.names |= {i: f"{name}_part" for i, name in whole.items()}
-        lines = group_lines(Group(self, members))
-        lines += [f"{name} += {self.names[i]}" for i, name in whole.items()]
-        self.names |= whole
-        return lines
+        return group_lines(Group(self, members))
 
     def _companions(self, t: Tile, rest: Sequence[int]) -> tuple[Tile, ...]:
         """Operations with the same decays that follow at once and do not depend on one another."""
