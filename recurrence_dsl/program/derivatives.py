@@ -90,7 +90,7 @@ def _one(b: Builder, prim: Prim, x: int, out: int, g: int) -> int | None:
 
 
 def _power(b: Builder, x: int, p: int, out: int, g: int) -> tuple[int | None, ...]:
-    dx = b.mul(g, b.mul(p, b.map(Prim.POW, x, b.sub(p, b.number(1)))))
+    dx = b.mul(g, _conj(b, b.mul(p, b.map(Prim.POW, x, b.sub(p, b.number(1))))))
     dp = b.mul(g, b.mul(out, b.map(Prim.LOG, x))) if b.constant(p) is None else None
     return dx, dp
 

@@ -22,6 +22,8 @@ QUICK = (
     "renamed_read",  # three dims in another order
     "grouped_past",  # an input a group, read one token earlier
     "pair_of_complex_states",
+    "complex_powers",
+    "real_powers",  # of negative numbers
     "vector_feeds_matrix",  # a state of one axis in the keys and decays of others
 )
 
@@ -31,10 +33,12 @@ def marked(unusual: Unusual) -> object:
     return pytest.param(unusual, id=unusual.name, marks=marks)
 
 
+# Triton's interpreter warns of lanes beyond an end that divide by zero, whatever becomes of them
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("unusual", [marked(u) for u in EVERY])
 def test_packed_sequences(unusual: Unusual) -> None:
     dims = [d.name for d in unusual.spec.dims]
-    sizes = {name: (2, 3, 2, 3)[at] for at, name in enumerate(dims)}
+    sizes = {name: (2, 3, 2, 3)[at] for at, name in enumerate(dims)} | {n: 2 for n in dims if n in "KJ"}
     grouped = any(i.per_group for i in unusual.spec.inputs)
     heads, groups = (4, 2) if grouped else (1, 1)
     case = Case(unusual.text, 19, 1, heads, groups, sizes, plans=SPLIT, ends=ENDS)

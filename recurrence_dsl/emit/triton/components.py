@@ -32,6 +32,23 @@ def bilinear(b: TileBuilder, product: Callable[[int, int], int], x: Parts, y: Pa
     return real, b.add(product(x[0], y[1]), product(x[1], y[0]))
 
 
+def whole_number(b: TileBuilder, y: Parts) -> int | None:
+    """The whole number that a value is known to be."""
+    known = b.constant(y[0]) if len(y) == 1 else None
+    return int(known) if known is not None and known.is_integer() else None
+
+
+def whole_power(b: TileBuilder, x: Parts, exponent: int) -> Parts:
+    """x to a whole number, by squaring."""
+    if exponent < 0:
+        return _quotient(b, (b.number(1),), whole_power(b, x, -exponent))
+    if exponent == 0:
+        return (b.number(1), b.number(0))[: len(x)]
+    half = whole_power(b, x, exponent // 2) if exponent > 1 else None
+    square = bilinear(b, b.mul, half, half) if half else x
+    return bilinear(b, b.mul, square, x) if half and exponent % 2 else square
+
+
 def complex_map(b: TileBuilder, prim: Prim, args: tuple[Parts, ...]) -> Parts:
     """A pointwise primitive of complex operands (re, im)."""
     x, y = args[0], args[-1]
@@ -42,6 +59,8 @@ def complex_map(b: TileBuilder, prim: Prim, args: tuple[Parts, ...]) -> Parts:
             return bilinear(b, b.mul, x, y)
         case Prim.DIV:
             return _quotient(b, x, y)
+        case Prim.POW if (exponent := whole_number(b, y)) is not None:
+            return whole_power(b, x, exponent)
         case Prim.EXP:
             size = b.map(Prim.EXP, x[0])
             return b.mul(size, b.map(Prim.COS, x[1])), b.mul(size, b.map(Prim.SIN, x[1]))

@@ -25,7 +25,7 @@ from ...program.ops import (
     term_counts,
 )
 from .builder import TileBuilder
-from .components import Parts, bilinear, complex_map, linear
+from .components import Parts, bilinear, complex_map, linear, whole_number, whole_power
 from .tiles import Dims, Kind, Source, Tiles, natural
 
 Key = tuple[tuple[str, int], ...]
@@ -193,6 +193,9 @@ class _Lowering:
         args = tuple(self.part(a, key) for a in v.args)
         if any(x.is_complex for x in values):
             return complex_map(self.b, prim, args)
+        exponent = whole_number(self.b, args[1]) if prim is Prim.POW else None
+        if exponent is not None:
+            return whole_power(self.b, args[0], exponent)
         return (self.b.map(prim, *(a[0] for a in args)),)
 
     def sum(self, v: Value) -> Group:

@@ -33,5 +33,10 @@ def _sign(x):
 
 @triton.jit
 def _power(x, p):
-    """x ** p for x >= 0."""
-    return tl.where(x > 0.0, tl.exp(p * tl.log(tl.maximum(x, 1e-38))), tl.where(p == 0.0, 1.0, 0.0) + x)
+    """x ** p; not a number where x is negative and p not whole."""
+    p = tl.zeros_like(x) + p
+    size = tl.exp(p * tl.log(tl.maximum(tl.abs(x), 1e-38)))
+    odd = tl.floor(0.5 * p) * 2.0 != p
+    below = tl.where(tl.floor(p) == p, tl.where(odd, -size, size), float("nan"))
+    at_zero = tl.where(p == 0.0, 1.0, tl.where(p < 0.0, float("inf"), 0.0))
+    return tl.where(x == 0.0, at_zero, tl.where(x < 0.0, below, size))
