@@ -23,10 +23,11 @@ Groups = tuple[tuple[str, str, Program], ...]
 
 @dataclass(frozen=True, slots=True)
 class Backward:
-    """Kernels for all gradients, and the chunk that they are made for."""
+    """Kernels for all gradients, and the chunk that they are made for; `whole`: one kernel, which needs no shares."""
 
     launches: tuple[Launch, ...]
     chunk: int
+    whole: bool = False
 
 
 def finishing(maker: Maker, program: Program, chunks: tuple[int, ...]) -> Backward:
@@ -41,7 +42,7 @@ def finishing(maker: Maker, program: Program, chunks: tuple[int, ...]) -> Backwa
             if best is None or (not fits, moved) < best[0]:
                 best = (not fits, moved), Backward(found, chunk)
             if fits and len(found) == 1 and not found[0].task.partial:
-                return best[1]
+                return Backward(found, chunk, whole=True)
         if best is not None and not best[0][0] and not any(x.task.partial for x in best[1].launches):
             break
     assert best is not None

@@ -45,8 +45,10 @@ def triton_plan(
         return _recurrent(maker, body, backward)
     wanted = (chunk_size,) if chunk_size else _chunks(recurrence, body, sizes)
     ready = prepared(body, backward)
-    behind = ready.backward if ready else backward
-    back = finishing(maker, _leaves(behind), wanted)
+    back = None if _has_inverse(ready) else finishing(maker, _leaves(backward), wanted)
+    reads = ready is not None and (back is None or not back.whole)
+    behind = ready.backward if ready and reads else backward
+    back = finishing(maker, _leaves(behind), wanted) if reads or back is None else back
     chunks = (back.chunk, *(() if chunk_size else tuple(c for c in (32, 16) if c < back.chunk)))
     onwards = _onwards(maker, body, chunks)
     launches, forward = [*onwards], {"fused": ("forward",), "split": ("carry", "finish")}
@@ -56,8 +58,8 @@ def triton_plan(
             "prepared": ("prepare", "forward_prepared"),
             "phases": ("prepare", "carry_prepared", "finish_prepared"),
         }
-    first = ("prepare", "carry_prepared") if ready else ("carry",)
-    reverse = going_back(maker, behind, back, chunks[:1] if ready else chunks, first)
+    first = ("prepare", "carry_prepared") if reads else ("carry",)
+    reverse = going_back(maker, behind, back, chunks[:1] if reads else chunks, first)
     launches += [*reverse.launches, maker.launch("step", "One token.", step, Walk.FORWARD, (1,))]
     backwards = dict(reverse.plans)
     composed = composition(recurrence, body, backward, sizes)
@@ -84,9 +86,13 @@ def _preferred(ready: Prepared | None, backward: Plans) -> tuple[str, str, str]:
     An inverse is dear to form inside a walk, where nothing else can be done meanwhile; scores are not, and are formed
     again rather than stored.
     """
-    inverse = ready is not None and any(v.op is Op.INVERSE for v in ready.prepare.values)
     back = next(name for name in ("merged", "split") if name in backward)
-    return ("prepared", "phases", back) if inverse else ("fused", "split", back)
+    return ("prepared", "phases", back) if _has_inverse(ready) else ("fused", "split", back)
+
+
+def _has_inverse(ready: Prepared | None) -> bool:
+    """Does it take an inverse? Scores alone are not worth reading again where one kernel finishes all gradients."""
+    return ready is not None and any(v.op is Op.INVERSE for v in ready.prepare.values)
 
 
 def _onwards(maker: Maker, body: Program, chunks: tuple[int, ...]) -> list[Launch]:

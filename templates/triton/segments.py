@@ -177,9 +177,10 @@ def _segment_gradients(inputs, params, state, incoming, heads, plan):
     call.bind("init", starts)
     call.bind("end", added)
     call.bind("kept", kept)
-    made = _prepared(rows, cu, heads) if PREPARED else []
+    reads = "prepare" in _kernels("BACKWARD", "split")
+    made = _prepared(rows, cu, heads) if reads else []
     call.bind_prepared(made)
-    for name in ("prepare", "carry_prepared") if made else ("carry",):
+    for name in ("prepare", "carry_prepared") if reads else ("carry",):
         call.launch(name, True)
     outer = [g.reshape(1, g.shape[0] * g.shape[1], *g.shape[2:]) for g in incoming[: len(OUTPUTS)]]
     for x, row in zip(outer, OUTPUTS):
