@@ -84,11 +84,13 @@ def adopt(module: ModuleType) -> ModuleType:
 
 
 def _fits(module: ModuleType, key: str, choice: str) -> bool:
-    """Does the choice name a plan, kernels and settings that the module has?"""
+    """Does the choice name a plan, kernels and settings that the module has? The chunk is not open to choice: other
+    kernels read what one stores for it."""
     table = key.partition(" ")[0]
     plan, *changes = choice.split() or [""]
     parts = [(*c.partition("=")[0].partition(".")[::2], c.partition("=")[2]) for c in changes]
-    known = all(s in module.SETTINGS.get(kernel, {}) and v.isdigit() for kernel, s, v in parts)
+    own = {kernel: set(settings) - {"C", "LEVELS"} for kernel, settings in module.SETTINGS.items()}
+    known = all(s in own.get(kernel, ()) and v.isdigit() for kernel, s, v in parts)
     return table in PASSES and plan in getattr(module, table) and known
 
 
