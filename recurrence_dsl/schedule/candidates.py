@@ -43,7 +43,8 @@ class _Model:
     def registers(self, settings: Settings) -> float:
         """Registers of a thread."""
         blocks = {**self.full(), **dict(settings.blocks)}
-        return OVERHEAD + self.body.held(blocks, settings.chunk, self.launch.task.loop) / (LANES * settings.warps)
+        warps, loop = settings.warps, self.launch.task.loop
+        return OVERHEAD + self.body.registers(blocks, settings.chunk, loop, (warps,))[warps]
 
     def fits(self, settings: Settings) -> bool:
         staged = 2 * self.loaded(settings) * (settings.stages - 1)

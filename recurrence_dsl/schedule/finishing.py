@@ -7,16 +7,19 @@ chunks are made smaller, and more states are stored. The way that moves the fewe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ..program.ops import Program, only
-from .maker import HELD, Maker
-from .pressure import held_by
+from .maker import ROOM, Maker
+from .pressure import registers_of
 from .rearranging import rearranged
+from .spread import LANES
 from .tasks import Launch, Walk
 from .traffic import gradient_bytes, state_bytes
 
+MISSED = 0.25
+"""The part of spilled registers that a processor's own cache does not hold."""
 Groups = tuple[tuple[str, str, Program], ...]
 """Kernels as a name, a description, and what they compute."""
 
@@ -31,22 +34,32 @@ class Backward:
 
 
 def finishing(maker: Maker, program: Program, chunks: tuple[int, ...]) -> Backward:
-    """The best way for an adjoint without the states' gradients; the first one, if it fits and needs no shares."""
-    best: tuple[tuple[bool, float], Backward] | None = None
+    """The best way for an adjoint without the states' gradients; the first one, if it fits and needs no shares.
+
+    Registers that a kernel lacks cost what it takes to store and load them again.
+    """
+    best: tuple[float, float, Backward] | None = None
     spec, sizes = maker.recurrence.spec, maker.sizes
     for chunk in chunks:
         for groups in _ways(program, tuple(sizes)):
             found = tuple(maker.launch(name, doc, part, Walk.PARALLEL, (chunk,)) for name, doc, part in groups)
-            fits = all(held_by(x, sizes) <= HELD[8] for x in found)
-            moved = gradient_bytes(spec, found, sizes) + 2 * state_bytes(spec, sizes, chunk)
-            if best is None or (not fits, moved) < best[0]:
-                best = (not fits, moved), Backward(found, chunk)
-            if fits and len(found) == 1 and not found[0].task.partial:
+            spilled = sum(_spilled(x, sizes) for x in found)
+            cost = spilled + gradient_bytes(spec, found, sizes) + 2 * state_bytes(spec, sizes, chunk)
+            if best is None or cost < best[0]:
+                best = cost, spilled, Backward(found, chunk)
+            if not spilled and len(found) == 1 and not found[0].task.partial:
                 return Backward(found, chunk, whole=True)
-        if best is not None and not best[0][0] and not any(x.task.partial for x in best[1].launches):
+        if best is not None and not best[1] and not any(x.task.partial for x in best[2].launches):
             break
     assert best is not None
-    return best[1]
+    return best[2]
+
+
+def _spilled(launch: Launch, sizes: Mapping[str, int]) -> float:
+    """Bytes that an instance stores and loads again for want of registers, for each token."""
+    settings = launch.settings
+    over = max(0.0, registers_of(launch, sizes) - ROOM[settings.warps])
+    return MISSED * 2 * 4 * over * LANES * settings.warps / settings.chunk
 
 
 def _ways(program: Program, axes: tuple[str, ...]) -> Iterator[Groups]:

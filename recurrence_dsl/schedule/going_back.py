@@ -26,14 +26,17 @@ class GoingBack:
 def going_back(
     maker: Maker, program: Program, back: Backward, chunks: tuple[int, ...], first: tuple[str, ...]
 ) -> GoingBack:
-    """Kernels and plans for an adjoint, when it is known how all chunks are finished."""
+    """Kernels and plans for an adjoint, when it is known how all chunks are finished.
+
+    One walk for all gradients is no plan where they would come in shares: those are more to move than the states.
+    """
     finish = tuple(x.task.name for x in back.launches)
     states = only(program, lambda key: key.startswith("state:"))
     doc = "The states' gradients after each chunk."
     carry = maker.launch("carry_back", doc, states, Walk.REVERSE, chunks, back.chunk)
     launches, plans = [carry, *back.launches], {"split": (*first, "carry_back", *finish)}
     gradient = maker.fitting("gradient", "All gradients.", program, Walk.REVERSE, back.chunk)
-    if gradient is not None:
+    if gradient is not None and not gradient.task.partial:
         launches.append(gradient)
         plans["fused"] = (*first, "gradient")
     for merged, rest in _merged(maker, program, back):

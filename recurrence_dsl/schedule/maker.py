@@ -12,30 +12,36 @@ from .pressure import Body, block_of, body_of
 from .splits import may_split, shares
 from .tasks import Launch, Settings, Task, Walk
 
-HELD = {4: 24_000, 8: 46_000}
-"""Numbers that an instance of so many warps holds without spilling, by the estimate of `pressure`: 32 lanes a warp,
-each with 255 registers, less what addresses and layouts take."""
+ROOM = {1: 94.0, 4: 140.0, 8: 190.0}
+"""Registers of a thread that tiles may take by the estimate of `pressure`, by the number of warps: what left no kernel
+of the shipped specs with spilled ones when compiled. There are 255; addresses, masks and tiles that change their layout
+take the others."""
 PARTS = 64
 """Largest block of a divided axis in a walk, where instances for each sequence and head are few."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Blocks of the divided axes and of the axis looped over, and what the kernel then holds."""
+    """Blocks of the divided axes and of the axis looped over, and registers of a thread by the number of warps."""
 
     splits: Mapping[str, int]
     loop: tuple[str, int] | None
     chunk: int
-    held: int
+    registers: Mapping[int, float]
 
     @property
     def warps(self) -> int:
-        small = self.held <= HELD[4] // 8
-        return 1 if small and self.chunk == 1 else 4 if self.held <= HELD[4] else 8
+        few = (1, 4) if self.chunk == 1 else (4,)
+        return next((w for w in few if self.registers[w] <= ROOM[w]), 8)
+
+    @property
+    def held(self) -> float:
+        """Registers of a thread."""
+        return self.registers[self.warps]
 
     @property
     def fits(self) -> bool:
-        return self.held <= HELD[8]
+        return self.held <= ROOM[self.warps]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +101,8 @@ class Maker:
             for splits in self._splits(free, full, walk):
                 for loop in (None, *self._loops(looped, {**full, **splits})):
                     blocks = {**full, **splits, **(dict([loop]) if loop else {})}
-                    yield Choice(splits, loop, chunk, body.held(blocks, chunk, loop[0] if loop else None))
+                    needs = body.registers(blocks, chunk, loop[0] if loop else None, tuple(ROOM))
+                    yield Choice(splits, loop, chunk, needs)
 
     def _splits(self, free: list[str], full: Mapping[str, int], walk: Walk) -> Iterator[dict[str, int]]:
         """Ever smaller blocks of the axes that may be divided, the largest halved first."""

@@ -1,5 +1,5 @@
-"""How many numbers a kernel holds at once, for given blocks: an estimate from the order in which it computes its
-tiles.
+"""How many registers of a thread a kernel needs, for given blocks and warps: an estimate from the order in which it
+computes its tiles, and from how each lies in the threads' registers.
 """
 
 from __future__ import annotations
@@ -9,10 +9,14 @@ from dataclasses import dataclass
 
 from ..emit.triton.loops import Segment, along, may_loop, segments
 from ..emit.triton.lower import Setting, lower
-from ..emit.triton.order import Sizes, element_count, held_numbers, needed, ordered, root
-from ..emit.triton.tiles import PAIRWISE, PRODUCTS, Kind, Tiles
+from ..emit.triton.order import Sizes, element_count, needed, ordered, root
+from ..emit.triton.tiles import PAIRWISE, Kind, Tiles
 from ..program.ops import COL, ROW, Program
+from .spread import IN_PLACE, Kinds, Spread, kinds_of
 from .tasks import Launch
+
+WALKING = 30.0
+"""Registers for what a walk over the chunks needs besides its tiles: addresses of the states, and of the next chunk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +25,19 @@ class Body:
 
     tiles: Tiles
     least: int
+    kinds: Kinds
 
     def loops(self, axis: str) -> bool:
         return may_loop(self.tiles, axis)
 
-    def held(self, blocks: Mapping[str, int], chunk: int, loop: str | None) -> int:
-        """The most numbers held at once when each axis has the given block and one of them may be looped over."""
-        return _held(self.tiles, element_count({**blocks, ROW: chunk, COL: chunk}), loop)
+    def registers(
+        self, blocks: Mapping[str, int], chunk: int, loop: str | None, warps: tuple[int, ...]
+    ) -> dict[int, float]:
+        """The most registers of a thread that tiles hold at once, by the number of warps, when each axis has the given
+        block and one of them may be looped over."""
+        sizes = element_count({**blocks, ROW: chunk, COL: chunk})
+        parts = _parts(self.tiles, sizes, loop)
+        return {w: _most(self.tiles, parts, Spread(self.tiles, self.kinds, sizes, w)) for w in warps}
 
 
 def body_of(program: Program, sizes: Mapping[str, int], carried: frozenset[str]) -> Body:
@@ -36,7 +46,8 @@ def body_of(program: Program, sizes: Mapping[str, int], carried: frozenset[str])
     products = any(tiles.tiles[i].kind in (Kind.DOT, *PAIRWISE) for i in needed(tiles))
     least = 16 if products else 1
     masked = frozenset(a for a, n in sizes.items() if block_of(n, least) != n)
-    return Body(lower(program, Setting(masked | {ROW, COL}, carried)), least)
+    found = lower(program, Setting(masked | {ROW, COL}, carried))
+    return Body(found, least, kinds_of(found))
 
 
 def block_of(size: int, least: int = 16) -> int:
@@ -44,55 +55,63 @@ def block_of(size: int, least: int = 16) -> int:
     return max(least, 1 << (size - 1).bit_length())
 
 
-def _held(tiles: Tiles, sizes: Sizes, loop: str | None) -> int:
-    parts = segments(tiles, loop)
-    registers = sum(held_numbers(tiles.tiles[i], sizes) for i in needed(tiles) if tiles.tiles[i].kind is Kind.CARRIED)
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A segment with the order of its tiles; `around`: what registers hold all the while; `kept`: what is needed after
+    it."""
+
+    segment: Segment
+    order: tuple[int, ...]
+    around: frozenset[int]
+    kept: frozenset[int]
+
+
+def _parts(tiles: Tiles, sizes: Sizes, loop: str | None) -> list[_Part]:
+    whole = segments(tiles, loop)
+    carried = {i for i in needed(tiles) if tiles.tiles[i].kind is Kind.CARRIED}
     done: set[int] = set()
-    worst = 0
-    for at, s in enumerate(parts):
-        after = {a for o in parts[at + 1 :] for i in o.tiles for a in tiles.tiles[i].args if a not in o.tiles}
-        after |= {i for o in parts[at + 1 :] for i in o.stored}
+    found = []
+    for at, s in enumerate(whole):
+        after = {a for o in whole[at + 1 :] for i in o.tiles for a in tiles.tiles[i].args if a not in o.tiles}
+        after |= {i for o in whole[at + 1 :] for i in o.stored}
         here = {a for i in s.tiles for a in tiles.tiles[i].args}
         used = {root(tiles, i) for i in after | here | s.stored}
         waiting = {i for i in used & done - s.tiles if not along(tiles.tiles[i], loop)} | s.sums
-        base = registers + sum(held_numbers(tiles.tiles[i], sizes) for i in waiting)
-        worst = max(worst, base + _peak(tiles, s, sizes, after))
+        kept = (after & s.tiles) | s.stored
+        order = ordered(tiles, sizes, s.tiles if s.looped else s.tiles - s.sums, kept)
+        found.append(_Part(s, order, frozenset(carried | waiting), frozenset(kept)))
         done |= s.tiles
-    return worst
+    return found
 
 
-def _peak(tiles: Tiles, s: Segment, sizes: Sizes, after: set[int]) -> int:
-    """The most numbers held inside a segment, what an operation needs on the way included."""
-    kept = (after & s.tiles) | s.stored
-    order = ordered(tiles, sizes, s.tiles - s.sums if not s.looped else s.tiles, kept)
-    last = {root(tiles, a): at for at, i in enumerate(order) for a in (*tiles.tiles[i].args, i)}
-    last |= dict.fromkeys([root(tiles, i) for i in kept] if not s.looped else [], len(order))
-    live = most = 0
-    ends: dict[int, int] = {}
-    for at, i in enumerate(order):
-        t = tiles.tiles[i]
-        held = 0 if t.kind is Kind.CARRIED else held_numbers(t, sizes)
-        live += held
-        most = max(most, live + _extra(tiles, i, sizes))
+def _most(tiles: Tiles, parts: list[_Part], spread: Spread) -> float:
+    walks = any(tiles.tiles[i].kind is Kind.CARRIED for p in parts for i in p.around)
+    most = max((sum(map(spread.of, p.around)) + _peak(tiles, p, spread) for p in parts), default=0.0)
+    return most + (WALKING if walks else 0.0)
+
+
+def _peak(tiles: Tiles, p: _Part, spread: Spread) -> float:
+    """The most registers held inside a segment, what an operation needs on the way included."""
+    last = {root(tiles, a): at for at, i in enumerate(p.order) for a in (*tiles.tiles[i].args, i)}
+    last |= dict.fromkeys([root(tiles, i) for i in p.kept] if not p.segment.looped else [], len(p.order))
+    live = most = 0.0
+    ends: dict[int, float] = {}
+    for at, i in enumerate(p.order):
+        held = 0.0 if i in p.around else spread.of(i)
         end = last.get(i, at)
-        ends[end] = ends.get(end, 0) + held
-        live -= ends.pop(at, 0)
+        if tiles.tiles[i].kind in IN_PLACE:
+            live -= ends.pop(at, 0.0)
+        live += held
+        most = max(most, live + spread.extra(i))
+        ends[end] = ends.get(end, 0.0) + held
+        live -= ends.pop(at, 0.0)
     return most
 
 
-def _extra(tiles: Tiles, i: int, sizes: Sizes) -> int:
-    """Numbers that an operation holds besides its operands and its result."""
-    t = tiles.tiles[i]
-    if t.kind in PAIRWISE:
-        return 4 * sizes(tiles.tiles[t.args[2]].dims)
-    if t.kind in PRODUCTS:
-        return sizes(t.dims)
-    return 0
-
-
-def held_by(launch: Launch, sizes: Mapping[str, int]) -> int:
-    """The most numbers that a parallel kernel holds as it is launched."""
+def registers_of(launch: Launch, sizes: Mapping[str, int]) -> float:
+    """The registers of a thread that a parallel kernel's tiles take as it is launched."""
     task, settings = launch.task, launch.settings
     body = body_of(task.program, sizes, frozenset())
     full = {a: block_of(n, body.least) for a, n in sizes.items()}
-    return body.held({**full, **dict(settings.blocks)}, settings.chunk, task.loop)
+    warps = settings.warps
+    return body.registers({**full, **dict(settings.blocks)}, settings.chunk, task.loop, (warps,))[warps]

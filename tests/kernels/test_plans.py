@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from recurrence_dsl.schedule.maker import HELD
+from recurrence_dsl.schedule import finishing, pressure
+from recurrence_dsl.schedule.maker import ROOM
 
 from .compare import Case, assert_agreement, mixers
 
@@ -16,8 +17,10 @@ SIZES = {"K": 16, "V": 32}
 @pytest.fixture
 def small_register_file(monkeypatch: pytest.MonkeyPatch) -> None:
     """A device on which no kernel for all gradients fits."""
-    monkeypatch.setitem(HELD, 8, 2500)
-    monkeypatch.setitem(HELD, 4, 1600)
+    for warps in (4, 8):
+        monkeypatch.setitem(ROOM, warps, 25.0)
+    monkeypatch.setattr(pressure, "WALKING", 0.0)
+    monkeypatch.setattr(finishing, "MISSED", 1e6)
 
 
 @pytest.mark.parametrize("plans", [SPLIT, MERGED])

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from .tiles import LEAF_KINDS, PAIRWISE, Dims, Kind, Tile, Tiles
 
 Sizes = Callable[[Dims], int]
-_FREE = frozenset((Kind.NUMBER, Kind.EXPAND, Kind.RENAME, Kind.ITEM, Kind.TURN))
+FREE = frozenset((Kind.NUMBER, Kind.EXPAND, Kind.RENAME, Kind.ITEM, Kind.TURN))
 _SAME = frozenset((Kind.RENAME, Kind.ITEM, Kind.TURN))
 """Other names for a tile that is held anyway."""
 
@@ -66,7 +66,7 @@ def root(tiles: Tiles, i: int) -> int:
 
 def held_numbers(t: Tile, sizes: Sizes) -> int:
     """How many numbers a tile keeps in registers; what is loaded stays as short as it lies in memory."""
-    return 0 if t.kind in _FREE else sizes(t.dims) // (2 if t.kind is Kind.LOAD else 1)
+    return 0 if t.kind in FREE else sizes(t.dims) // (2 if t.kind is Kind.LOAD else 1)
 
 
 class _Graph:
