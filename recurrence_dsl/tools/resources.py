@@ -205,17 +205,19 @@ def _registers(compiled: Any, target: str) -> tuple[int, int]:
         text = compiled.asm["amdgcn"]
         number = lambda key: int(re.findall(rf"\.{key}:\s+(\d+)", text)[0])  # noqa: E731
         return number("vgpr_count"), 4 * number("vgpr_spill_count")
-    found = _usage(compiled.asm["cubin"])
-    return int(re.findall(r"REG:(\d+)", found)[-1]), int(re.findall(r"STACK:(\d+)", found)[-1])
+    found = _said("cuobjdump", compiled.asm["cubin"], "--dump-resource-usage")
+    registers, stack = (int(re.findall(rf"{what}:(\d+)", found)[-1]) for what in ("REG", "STACK"))
+    # a stack in which nothing is stored holds no registers: calls of the device's own functions have one
+    spills = stack and re.search(r"\bSTL\b", _said("nvdisasm", compiled.asm["cubin"], "-c"))
+    return registers, stack if spills else 0
 
 
-def _usage(cubin: bytes) -> str:
+def _said(tool: str, given: bytes, *options: str) -> str:
+    """What one of the tools that come with triton says of a file."""
     import triton
 
-    tool = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
-    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
-        file.write(cubin)
+    path = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / tool
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(given)
         file.flush()
-        return subprocess.run(
-            [str(tool), "--dump-resource-usage", file.name], capture_output=True, text=True, check=True
-        ).stdout
+        return subprocess.run([str(path), *options, file.name], capture_output=True, text=True, check=True).stdout

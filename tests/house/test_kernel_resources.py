@@ -87,7 +87,7 @@ def test_spills_on_a_small_device_are_told_but_no_fault():
 
 def test_the_command_compiles_every_kernel_of_every_file(tmp_path):
     (tmp_path / "a.spec").write_text(SUMS)
-    sizes = ("--set", "K=16", "--size", "16", "--size", "32", "--target", "sm_90", "--jobs", "1")
+    sizes = ("--set", "K=16", "--size", "16", "--size", "32", "--target", "sm_80", "--jobs", "1")
     found = resources(str(tmp_path / "a.spec"), *sizes, "--json")
     rows = json.loads(found.stdout)
     names = written(rd.load(SUMS), {"K": 16, "V": 16}).names

@@ -18,7 +18,7 @@ _CARRY = "            states.append(state)\n"
 _ROUNDED = "            state = tuple(s.to(torch.bfloat16).to(s.dtype) for s in state)\n"
 _KEEP = "    keep = torch.is_grad_enabled()"
 _TAIL = "tl.where(m_t[:, None], g_S, 0.0)"
-_SEEN, _LATER = "late[:, None] & (late[None, :] == 0)", "late[None, :] & (late[:, None] == 0)"
+_SEEN, _LATER = (f"across = apart & (i_t[:, None] {sign} i_t[None, :])" for sign in "><")
 
 F, B, S, T, K = Stage.FORWARD, Stage.BACKWARD, Stage.STEP, Stage.SOURCE, Stage.KERNEL
 
