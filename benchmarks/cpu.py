@@ -7,6 +7,7 @@ Float32, B = 1, H = 8, K = V = 64, two threads, the median of several runs. Besi
 (a) torch's causal scaled_dot_product_attention at the same shape,
 (b) fla's naive token-by-token recurrence, where fla-core is installed,
 (c) one large matrix product with as many FLOPs as the mixer's chunk form.
+All but (b) take turns, run by run, so that a host whose speed wanders is as fast or slow for each of them.
 """
 
 from __future__ import annotations
@@ -49,45 +50,68 @@ class Timing:
     both: float | None
 
 
-def median_seconds(run: Callable[[], object], least: float) -> float:
-    """The median over at least three runs, and as many more as fit into `least` seconds; one run before warms up."""
-    run()
-    taken = list[float]()
-    while len(taken) < 3 or (sum(taken) < least and len(taken) < 50):
-        start = time.perf_counter()
-        run()
-        taken.append(time.perf_counter() - start)
-    return statistics.median(taken)
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is timed: a function of named tensors."""
 
+    name: str
+    kind: str
+    length: int
+    call: Callable[..., Tensor]
+    inputs: dict[str, Tensor]
 
-def timed(
-    subject: str, kind: str, length: int, call: Callable[..., Tensor], inputs: dict[str, Tensor], least: float
-) -> Timing:
-    """Times `call(**inputs)`, and the same followed by a backward pass into every input."""
-    leaves = {name: tensor.detach().clone().requires_grad_() for name, tensor in inputs.items()}
-    with torch.no_grad():
-        weight = torch.randn_like(call(**inputs))
-
-    def forward() -> None:
+    def passes(self) -> tuple[Callable[[], object], Callable[[], object]]:
+        """`call(**inputs)`, and the same followed by a backward pass into every input."""
+        leaves = {name: tensor.detach().clone().requires_grad_() for name, tensor in self.inputs.items()}
         with torch.no_grad():
-            call(**inputs)
+            weight = torch.randn_like(self.call(**self.inputs))
 
-    def both() -> None:
-        torch.autograd.grad(call(**leaves), tuple(leaves.values()), weight, allow_unused=True)
+        def forward() -> None:
+            with torch.no_grad():
+                self.call(**self.inputs)
 
-    return Timing(subject, kind, length, median_seconds(forward, least), median_seconds(both, least))
+        def both() -> None:
+            torch.autograd.grad(self.call(**leaves), tuple(leaves.values()), weight, allow_unused=True)
+
+        return forward, both
 
 
-def mixer_timing(name: str, length: int, least: float) -> tuple[Timing, int]:
-    """A spec's compiled mixer, and the FLOPs of its forward pass."""
+def seconds(run: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def medians(runs: list[Callable[[], object]], least: float) -> list[float]:
+    """Medians over at least three rounds in which all take turns, and as many more as `least` seconds for each allow.
+
+    One round before warms up.
+    """
+    for run in runs:
+        run()
+    taken = list[list[float]]()
+    while len(taken) < 3 or (sum(map(sum, taken)) < least * len(runs) and len(taken) < 50):
+        taken.append([seconds(run) for run in runs])
+    return [statistics.median(of_one) for of_one in zip(*taken, strict=True)]
+
+
+def timed(subjects: list[Subject], least: float) -> list[Timing]:
+    """Times subjects that take turns."""
+    found = medians([run for s in subjects for run in s.passes()], least)
+    pairs = zip(found[::2], found[1::2], strict=True)
+    return [Timing(s.name, s.kind, s.length, f, b) for s, (f, b) in zip(subjects, pairs, strict=True)]
+
+
+def mixer(name: str, length: int) -> Subject:
+    """A spec's compiled mixer."""
     spec = rd.load(name)
     case = case_for(spec, size=SIZE, heads=HEADS, groups=1, length=length, dtype="float32")
     drawn = draw_inputs(spec, case)
-    mixer = rd.compile(spec, heads=HEADS, **dict(case.sizes))
+    compiled = rd.compile(spec, heads=HEADS, **dict(case.sizes))
     with torch.no_grad():
-        for key, parameter in mixer.named_parameters():
+        for key, parameter in compiled.named_parameters():
             parameter.copy_(drawn.params[key])
-    return timed(name, "compiled", length, mixer, dict(drawn.inputs), least), flops(length)
+    return Subject(name, "compiled", length, compiled, dict(drawn.inputs))
 
 
 def flops(length: int, chunk: int = 64) -> int:
@@ -95,38 +119,33 @@ def flops(length: int, chunk: int = 64) -> int:
     return HEADS * length * (2 * chunk * (SIZE + SIZE) + 4 * SIZE * SIZE)
 
 
-def attention_timing(length: int, least: float) -> Timing:
+def attention(length: int) -> Subject:
     """(a): [B, H, T, D] as torch wants it."""
-    shape = (1, HEADS, length, SIZE)
-    inputs = {name: torch.randn(shape) for name in ("query", "key", "value")}
+    inputs = {name: torch.randn(1, HEADS, length, SIZE) for name in ("query", "key", "value")}
 
     def call(**tensors: Tensor) -> Tensor:
         return scaled_dot_product_attention(**tensors, is_causal=True)
 
-    return timed("causal attention", "(a)", length, call, inputs, least)
+    return Subject("causal attention", "(a)", length, call, inputs)
 
 
-def product_timing(length: int, least: float) -> Timing:
+def product(length: int) -> Subject:
     """(c): a square matrix product with the FLOPs of a chunked pass."""
     side = round((flops(length) / 2) ** (1 / 3))
     inputs = {"a": torch.randn(side, side), "b": torch.randn(side, side)}
-    return timed(f"matrix product, {side} x {side}", "(c)", length, lambda a, b: a @ b, inputs, least)
+    return Subject(f"matrix product, {side} x {side}", "(c)", length, lambda a, b: a @ b, inputs)
 
 
-def naive_timing(name: str, length: int, least: float) -> Timing | None:
+def naive_timing(name: str, length: int) -> Timing | None:
     """(b), forward only beyond 2048 tokens: autograd through a long loop takes minutes. None without fla-core."""
     found = naive(name, length)
     if found is None:
         return None
-    call, inputs = found
+    subject = Subject(f"fla naive, {name}", "(b)", length, *found)
     if length <= 2048:
-        return timed(f"fla naive, {name}", "(b)", length, call, inputs, 0.0)
-
-    def forward() -> None:
-        with torch.no_grad():
-            call(**inputs)
-
-    return Timing(f"fla naive, {name}", "(b)", length, median_seconds(forward, 0.0), None)
+        return timed([subject], 0.0)[0]
+    (forward,) = medians([subject.passes()[0]], 0.0)
+    return Timing(subject.name, subject.kind, length, forward, None)
 
 
 def naive(name: str, length: int) -> tuple[Callable[..., Tensor], dict[str, Tensor]] | None:
@@ -156,34 +175,32 @@ def naive(name: str, length: int) -> tuple[Callable[..., Tensor], dict[str, Tens
 
 
 def run_all(specs: tuple[str, ...], lengths: tuple[int, ...], least: float, with_naive: bool) -> Iterator[Timing]:
-    """Every timing of the grid, as it is measured."""
+    """Every timing of the grid, length by length."""
     for length in lengths:
-        yield attention_timing(length, least)
-        yield product_timing(length, least)
-        for name in specs:
-            yield mixer_timing(name, length, least)[0]
-            found = naive_timing(name, length, least) if with_naive else None
+        yield from timed([attention(length), product(length), *(mixer(name, length) for name in specs)], least)
+        for name in specs if with_naive else ():
+            found = naive_timing(name, length)
             if found is not None:
                 yield found
 
 
 def table(timings: list[Timing]) -> Table:
     """Milliseconds, and what part of causal attention's time that is."""
-    attention = {t.length: t for t in timings if t.kind == "(a)"}
+    of_attention = {t.length: t for t in timings if t.kind == "(a)"}
     shown = Table(title=f"float32, B=1, H={HEADS}, K=V={SIZE}, {torch.get_num_threads()} threads, median, ms")
     for heading in ("", "T", "forward", "of (a)", "forward+backward", "of (a)"):
         shown.add_column(heading, justify="left" if not heading else "right")
     for t in timings:
-        a = attention[t.length]
+        a = of_attention[t.length]
         cells = (*_cells(t.forward, a.forward), *_cells(t.both, a.both))
         shown.add_row(f"{t.subject} {t.kind if t.kind != 'compiled' else ''}", str(t.length), *cells)
     return shown
 
 
-def _cells(seconds: float | None, attention: float | None) -> tuple[str, str]:
-    if seconds is None or attention is None:
+def _cells(found: float | None, of_attention: float | None) -> tuple[str, str]:
+    if found is None or of_attention is None:
         return "-", "-"
-    return f"{seconds * 1e3:.1f}", f"{seconds / attention:.2f}"
+    return f"{found * 1e3:.1f}", f"{found / of_attention:.2f}"
 
 
 def main() -> None:

@@ -7,10 +7,11 @@ over all of the rows are exponentiated, the ladder has these decays already.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from ..program.ops import LEADING, ROW, Mask, Op, Prim, Program, Value
 
+_SIDE_OF = {"upto": "late", "after": "early"}
 _SIDES = {Op.SCORES: ((0, "late"), (1, "early")), Op.APPLY: ((1, "early"),), Op.APPLY_T: ((1, "late"),)}
 """Which operands of a product take factors, and which factors."""
 
@@ -50,6 +51,24 @@ def _which(total: Value, pair: Value) -> str:
 
 def _axes(v: Value) -> list[str]:
     return [d for d in v.dims if d not in LEADING]
+
+
+Carried = tuple[int, str, int, str]
+"""An operand, which factors it takes, of which pair, and how a decay of the same side is called there."""
+
+
+def carried(program: Program, found: Mapping[int, tuple[int, str]], uses: Mapping[int, int]) -> dict[int, Carried]:
+    """Products of an operand that takes factors anyway and a decay of the same side that nothing else uses."""
+    taken = {(v.args[at], which, v.args[-1]) for v in program.values for at, which in _SIDES.get(v.op, ())}
+    result = {}
+    for v in program.values:
+        if v.op is Op.MAP and v.attr is Prim.MUL:
+            for x, decay in (v.args, v.args[::-1]):
+                pair, how = found.get(decay, (-1, ""))
+                which = _SIDE_OF.get(how, "")
+                if (x, which, pair) in taken and uses[decay] == 1 and program.values[x].dims == v.dims:
+                    result[v.index] = x, which, pair, how
+    return result
 
 
 def printing_order(program: Program, found: dict[int, tuple[int, str]]) -> list[Value]:

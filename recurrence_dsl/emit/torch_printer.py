@@ -7,7 +7,7 @@ from typing import assert_never
 from ..program.ops import BATCH, COL, HEAD, LEADING, LEAVES, ROW, Mask, Op, Value
 from .layout import shaped
 from .torch_contract import Operand, contraction
-from .torch_ladder import by_channel, printing_order, read_off, sides
+from .torch_ladder import by_channel, carried, printing_order, read_off, sides
 from .torch_pointwise import TorchPointwise
 from .torch_shapes import Sizes, aligned
 
@@ -25,6 +25,7 @@ class TorchPrinter(TorchPointwise):
         """The statements of the static part or of the block's part."""
         lines: list[str] = []
         self.fusions, self.read_off = self._fusions(), read_off(self.program, self.static)
+        self.carried = carried(self.program, self.read_off, self.uses)
         taken_up = self.taken_up()
         for v in printing_order(self.program, self.read_off):
             if (v.index in self.static) is not static or v.op is Op.NUMBER or v.index in taken_up:
@@ -66,6 +67,9 @@ class TorchPrinter(TorchPointwise):
         if v.index in self.read_off:
             pair, which = self.read_off[v.index]
             return f"{self.text(pair)}.{which}()", 9
+        if v.index in self.carried:
+            x, which, pair, how = self.carried[v.index]
+            return f"{self.factors[x, which, pair, v.index in self.static]}.{how}()", 9
         match v.op:
             case Op.MAP:
                 return self._map(v)
@@ -113,17 +117,22 @@ class TorchPrinter(TorchPointwise):
         return self.in_place and not one and set(self.program.values[pair].dims) <= set(out)
 
     def _factors(self, v: Value) -> list[str]:
-        """Statements that multiply a product's operands with factors of its pair, unless another one's have."""
-        lines = []
+        """Statements that multiply operands with factors of a pair, unless another product's have."""
+        if v.index in self.carried:
+            x, which, pair, _ = self.carried[v.index]
+            return self._factor(v, x, which, pair)
         pair = self.program.values[v.args[-1]] if v.op in (Op.SCORES, Op.APPLY, Op.APPLY_T) else None
-        if pair is not None and by_channel(pair):
-            self.helpers.add("ladder")
-            for operand, which in sides(v):
-                key = operand, which, pair.index, v.index in self.static
-                if key not in self.factors:
-                    self.factors[key] = self.unique(f"{which}_{self.names[operand]}")
-                    lines.append(f"{self.factors[key]} = _{which}({self._flat(operand)}, {self.text(pair.index)})")
-        return lines
+        if pair is None or not by_channel(pair):
+            return []
+        return [line for x, which in sides(v) for line in self._factor(v, x, which, pair.index)]
+
+    def _factor(self, v: Value, x: int, which: str, pair: int) -> list[str]:
+        self.helpers.add("ladder")
+        key = x, which, pair, v.index in self.static
+        if key in self.factors:
+            return []
+        self.factors[key] = self.unique(f"{which}_{self.names[x]}")
+        return [f"{self.factors[key]} = _{which}({self._flat(x)}, {self.text(pair)})"]
 
     def _flat(self, index: int) -> str:
         axes = self._axis_count(index)

@@ -1,3 +1,8 @@
+# glibc gives a large block back to the system as soon as it is free, and the next one is zeroed again, page by page: a
+# sixth of a training step. Once a block of nearly 32 MiB, its limit, has been freed untouched, it keeps such blocks.
+torch.empty((32 << 20) - (1 << 13), dtype=torch.uint8, device="cpu")
+
+
 def _in_full(x):
     """Autocast off: states and sums keep the precision that they were given."""
     return torch.autocast(x.device.type, enabled=False)

@@ -1,4 +1,4 @@
-_SPAN = 1 << 17  # elements of one input that the batched phases take at once: more would leave the cache
+_SPAN = 1 << 18  # elements of one input that the batched phases take at once: more would leave the cache
 
 
 def _spans(call):

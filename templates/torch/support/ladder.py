@@ -10,8 +10,8 @@ _patterns = {}
 
 
 def _pattern(strict, like):
-    """spans [levels + 2, 16, 16]: whose log-decays to add for each row, at each level, then from the tile's start and
-    to its end. seen [levels, 16, 16]: the pairs that a level is for. With s = t in sight there is a level for it.
+    """spans [levels, 16, 16]: whose log-decays to add for each row, at each level. seen [levels, 16, 16]: the pairs
+    that a level is for. With s = t in sight there is a level for it.
     """
     key = strict, like.dtype, like.device
     if key not in _patterns:
@@ -26,8 +26,28 @@ def _pattern(strict, like):
         if not strict:
             spans.append(torch.zeros_like(upto))
             seen.append(s == t)
-        spans += [upto, s > t]
         _patterns[key] = torch.stack(spans).to(like.dtype), torch.stack(seen).to(like.dtype)
+    return _patterns[key]
+
+
+def _ends(strict, like):
+    """[33, 16]: the rows from a tile's start up to each row, those behind each row, and all of them."""
+    key = "ends", strict, like.dtype, like.device
+    if key not in _patterns:
+        ones = torch.ones(_TILE, _TILE, dtype=like.dtype, device=like.device)
+        _patterns[key] = torch.cat((ones.tril(-1 if strict else 0), ones.triu(1), ones[:1]))
+    return _patterns[key]
+
+
+def _around(tiles, like):
+    """[2 * levels * tiles + 1, tiles]: the tiles before each in its block of 2, 4, .. tiles; those behind it; all."""
+    key = "around", tiles, like.dtype, like.device
+    if key not in _patterns:
+        tile = torch.arange(tiles, device=like.device)
+        i, j = tile[:, None], tile[None, :]
+        blocks = [i // width == j // width for width in (1 << n for n in range(1, tiles.bit_length()))]
+        rows = [b & (j < i) for b in blocks] + [b & (j > i) for b in blocks] + [tile[None, :] >= 0]
+        _patterns[key] = torch.cat(rows).to(like.dtype)
     return _patterns[key]
 
 
@@ -90,17 +110,11 @@ class _wide:
     """Decays inside tiles of 16 rows of float32: `up` from the tile's start, `down` its inverse, in float64."""
 
     def __init__(self, g, strict):
-        g = _tiles(g).double().clamp_(min=_LEAST[torch.float32])
-        ones = torch.ones(_TILE, _TILE, dtype=g.dtype, device=g.device).tril_()
-        whole = torch.bmm(ones.expand(len(g), -1, -1), g).exp_()
-        first = torch.ones_like(whole[:, :1])
-        self.up, self.down = torch.cat((first, whole[:, :-1]), 1) if strict else whole, whole.reciprocal()
-        self.last, self.total = -1 if strict else 0, whole[:, -1:]
-
-    def ends(self):
-        """From the tile's start to each row, from each row to the tile's end, and the whole tile's decay."""
-        found = self.up, self.down * self.total, self.total
-        return [x.float().clamp_(min=_FLOOR[torch.float32]) for x in found]
+        self.last = -1 if strict else 0  # strict: a row more, where nothing has decayed yet
+        g = g.double()
+        ones = torch.ones(_TILE - self.last, _TILE, dtype=g.dtype, device=g.device).tril_(self.last)
+        decays = torch.bmm(ones.expand(len(g), -1, -1), g).exp_()
+        self.up, self.down = decays[:, :_TILE], decays[:, -_TILE:].reciprocal()
 
     def late(self, x):
         return _tiles(x).double().mul_(_across(self.up, x.shape[0] * x.shape[1] // _TILE))
@@ -125,15 +139,7 @@ class _halved:
 
     def __init__(self, g, strict):
         spans, self.seen = _pattern(strict, g)
-        g = _tiles(g)
-        decays = torch.matmul(spans.flatten(0, 1), g)
-        decays = _decay_(decays).unflatten(1, (-1, _TILE))
-        self.near, self.start, self.end = decays[:, :-2], decays[:, -2], decays[:, -1]
-        self.total = _decay(g.sum(1, keepdim=True))
-
-    def ends(self):
-        """From the tile's start to each row, from each row to the tile's end, and the whole tile's decay."""
-        return self.start, self.end, self.total
+        self.near = _decay_(torch.matmul(spans.flatten(0, 1), g)).unflatten(1, (-1, _TILE))
 
     def late(self, x):
         x = _tiles(x)[:, None]
@@ -154,47 +160,60 @@ class _halved:
 
 
 class _ladder:
-    """The decays of log-decays g [.., C, A]: `near` inside tiles; for each size of blocks that are joined, two by two,
-    `starts` from the seam to the late rows and `ends` from the early rows to the seam, [batch, pairs, half, A]."""
+    """The decays of log-decays g [.., C, A]: `near` inside tiles, between the tiles' ends and their rows, and of the
+    tiles `before` and `behind` each one in its block of 2, 4, .. of them, [batch, levels, tiles, A]."""
 
     def __init__(self, g, strict):
         self.batch, self.count = g.shape[:-2], g.shape[-2]
-        g = _rows(g, self.batch)
+        rows = _rows(g, self.batch)
+        g = _tiles(rows).clamp(min=_LEAST[g.dtype])
         self.near = (_wide if g.dtype == torch.float32 else _halved)(g, strict)
-        self.start, self.end, total = (x.unflatten(0, (len(g), -1)) for x in self.near.ends())
-        before, behind = torch.ones_like(total), torch.ones_like(total)  # from and to the end of a tile's block
-        self.starts, self.ends = [], []
-        while total.shape[1] > 1:
-            early, late = total.unflatten(1, (-1, 2)).unbind(2)
-            width = before.shape[1] // total.shape[1]
-            self.starts.append(self._joined(self.start, before, width, 1))
-            self.ends.append(self._joined(self.end, behind, width, 0))
-            before.unflatten(1, (-1, 2, width))[:, :, 1].mul_(early[:, :, None]).clamp_(min=_FLOOR[g.dtype])
-            behind.unflatten(1, (-1, 2, width))[:, :, 0].mul_(late[:, :, None]).clamp_(min=_FLOOR[g.dtype])
-            total = (early * late).clamp_(min=_FLOOR[g.dtype])
-        self.before, self.behind, self.whole = before, behind, total
-
-    def _joined(self, inside, outside, width, which):
-        """Tiles' own decays times those of the tiles on the way, for the early or the late halves of blocks."""
-        inside = inside.unflatten(1, (-1, 2, width))[:, :, which]
-        if width > 1:
-            inside = inside * outside.unflatten(1, (-1, 2, width))[:, :, which]
-        return inside.flatten(2, 3)
+        ends = torch.bmm(_ends(strict, g).expand(len(g), -1, -1), g)
+        totals = ends[:, -1].view(len(rows), -1, g.shape[-1])
+        tiles = totals.shape[1]
+        found = _decay_(torch.matmul(_around(tiles, g), totals))
+        self.whole = found[:, -1]
+        self.before, self.behind = found[:, :-1].unflatten(1, (2, -1, tiles)).unbind(1)
+        ends = _decay_(ends).view(len(rows), tiles, -1, g.shape[-1])
+        self.start, self.end = ends[:, :, :_TILE], ends[:, :, _TILE:-1]
 
     def upto(self):
         """From the block's start to each row, [.., C, A]."""
-        return self._shaped(self.start * self.before)
+        return _whole(self.start, self.before, self.batch, self.count)
 
     def after(self):
         """From each row to the block's end, [.., C, A]."""
-        return self._shaped(self.end * self.behind)
+        return _whole(self.end, self.behind, self.batch, self.count)
 
     def total(self):
         """The whole block's decay, [.., A]."""
         return self.whole.view(*self.batch, -1)
 
-    def _shaped(self, x):
-        return x.view(*self.batch, -1, x.shape[-1])[..., : self.count, :]
+    def starts(self):
+        """From the seams to the late rows, for each size of blocks that are joined, [batch, pairs, half, A]."""
+        return _seams(self.start, self.before, 1)
+
+    def ends(self):
+        """From the early rows to the seams."""
+        return _seams(self.end, self.behind, 0)
+
+
+def _whole(inside, outside, batch, count):
+    """What lies inside tiles [batch, tiles, 16, A], carried from or to the end of the whole block: [.., C, A]."""
+    own = inside.clone() if not outside.shape[1] else inside * _across(outside[:, -1, :, None], len(inside))
+    return own.reshape(*batch, -1, inside.shape[-1])[..., :count, :]
+
+
+def _seams(inside, outside, late):
+    """What lies inside tiles, carried from the seams to the late rows, or from the early rows to the seams."""
+    found = []
+    for n in range(outside.shape[1]):
+        x = inside.unflatten(1, (-1, 2, 1 << n))[:, :, late]
+        if n:
+            between = outside[:, n - 1, :, None].unflatten(1, (-1, 2, 1 << n))[:, :, late]
+            x = x * _across(between, len(x))
+        found.append(x.flatten(2, 3))
+    return found
 
 
 class _late:
@@ -205,7 +224,12 @@ class _late:
         self.batch = _common(x.shape[:-2], ladder.batch)
         x = _rows(x, self.batch)
         self.near = ladder.near.late(x)
-        self.far = [_halves(x, d.shape[2])[1] * _across(d, len(x)) for d in ladder.starts]
+        self.inside = x.unflatten(1, (-1, _TILE)) * _across(ladder.start, len(x))
+        self.far = _seams(self.inside, ladder.before, 1)
+
+    def upto(self):
+        """x_t with the decays from the block's start, [.., C, A]."""
+        return _whole(self.inside, self.ladder.before, self.batch, self.count)
 
 
 class _early:
@@ -216,7 +240,12 @@ class _early:
         self.batch = _common(y.shape[:-2], ladder.batch)
         y = _rows(y, self.batch)
         self.near = ladder.near.early(y)
-        self.far = [_halves(y, d.shape[2])[0] * _across(d, len(y)) for d in ladder.ends]
+        self.inside = y.unflatten(1, (-1, _TILE)) * _across(ladder.end, len(y))
+        self.far = _seams(self.inside, ladder.behind, 0)
+
+    def after(self):
+        """y_s with the decays to the block's end, [.., C, A]."""
+        return _whole(self.inside, self.ladder.behind, self.batch, self.count)
 
 
 def _common(x, y):
@@ -247,7 +276,7 @@ def _apply(a, y):
     batch, ladder = _common(a.shape[:-2], y.batch), y.ladder
     a = _square(a, batch)
     z = ladder.near.apply(_diagonal(a), _across(y.near, len(a) * a.shape[1] // _TILE)).view(len(a), a.shape[1], -1)
-    for decays, early in zip(ladder.starts, y.far, strict=True):
+    for decays, early in zip(ladder.starts(), y.far, strict=True):
         late, half = _halves(z, decays.shape[2])[1], decays.shape[2]
         late.addcmul_(_across(decays, len(a)), _bmm(_corners(a, half), _across(early, len(a))))
     return z.view(*batch, *z.shape[-2:])[..., : y.count, :]
@@ -258,7 +287,7 @@ def _apply_t(a, x):
     batch, ladder = _common(a.shape[:-2], x.batch), x.ladder
     a = _square(a, batch)
     z = ladder.near.apply_t(_diagonal(a), _across(x.near, len(a) * a.shape[1] // _TILE)).view(len(a), a.shape[1], -1)
-    for decays, late in zip(ladder.ends, x.far, strict=True):
+    for decays, late in zip(ladder.ends(), x.far, strict=True):
         early, half = _halves(z, decays.shape[2])[0], decays.shape[2]
         early.addcmul_(_across(decays, len(a)), _bmm(_corners(a, half).mT, _across(late, len(a))))
     return z.view(*batch, *z.shape[-2:])[..., : x.count, :]
