@@ -143,7 +143,8 @@ def _table(found: Sequence[Resources]) -> Table:
         table.add_column(heading, no_wrap=True)
     for heading in ("warps", "registers", "spilled", "shared", "matrix instructions"):
         table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("changed", no_wrap=True)
     for r in found:
         numbers = (str(n) for n in (r.warps, r.registers, r.spilled, r.shared, r.products))
-        table.add_row(r.spec, r.sizes, r.kernel, r.target, *numbers, style="bold red" if r.faults else None)
+        table.add_row(r.spec, r.sizes, r.kernel, r.target, *numbers, r.changed, style="bold red" if r.faults else None)
     return table

@@ -32,8 +32,9 @@ _DTYPES = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """One kernel on one target. `spilled`: bytes of registers kept in local memory for each thread; `products`: matrix
-    instructions in the text, a static count; `missed`: products of matrices that are computed without any."""
+    """One kernel on one target. `changed`: what differs from the plan's settings, since those spill; `spilled`: bytes
+    of registers kept in local memory for each thread; `products`: matrix instructions in the text, a static count;
+    `missed`: products of matrices that are computed without any."""
 
     spec: str
     sizes: str
@@ -45,6 +46,7 @@ class Resources:
     shared: int
     products: int
     missed: int
+    changed: str = ""
 
     @property
     def faults(self) -> tuple[str, ...]:
@@ -93,14 +95,27 @@ def check_targets(targets: Iterable[str]) -> None:
 
 
 def measured(kernels: Written, name: str, target: str, dtype: str = "bfloat16") -> Resources:
-    """What one kernel needs of a target; it is compiled."""
+    """What one kernel needs of a target; it is compiled, with the settings that a call on such a device would take."""
     module = load_source(kernels.text, kernels.spec)
-    compiled = compile_kernel(module, name, target, dtype)
-    registers, spilled = _registers(compiled, target)
-    warps, shared = module.SETTINGS[name]["num_warps"], compiled.metadata.shared
+    found: dict[str, tuple[Any, int, int]] = {}
+
+    def spills(settings: Mapping[str, int]) -> tuple[float, float]:
+        if "maxnreg" in settings and target.startswith("gfx"):
+            return 0, math.inf
+        compiled = compile_kernel(module, name, target, dtype, settings=settings)
+        found[str(settings)] = compiled, *_registers(compiled, target)
+        registers, spilled = found[str(settings)][1:]
+        return registers, spilled if compiled.metadata.shared <= SHARED_LIMIT[target] else math.inf
+
+    settings, _ = module.without_spills(name, spills)
+    compiled, registers, spilled = found[str(settings)]
+    warps, shared = settings["num_warps"], compiled.metadata.shared
+    own = module.SETTINGS[name]
+    changed = " ".join(f"{key}={value}" for key, value in settings.items() if own.get(key) != value)
     return Resources(
-        kernels.spec, kernels.sizes, name, target, warps, registers, spilled, shared, *products_of(compiled, target)
-    )
+        kernels.spec, kernels.sizes, name, target, warps, registers, spilled, shared, *products_of(compiled, target),
+        changed,
+    )  # fmt: skip
 
 
 def products_of(compiled: Any, target: str) -> tuple[int, int]:
@@ -111,18 +126,31 @@ def products_of(compiled: Any, target: str) -> tuple[int, int]:
     return len(re.findall(r"wgmma\.mma_async|mma\.sync|v_mfma", text)), len(missed)
 
 
-def compile_kernel(module: ModuleType, name: str, target: str, dtype: str = "bfloat16", heads: int = HEADS) -> Any:
-    """Triton's compiled kernel for a target, for contiguous tensors of one dtype."""
+def compile_kernel(
+    module: ModuleType,
+    name: str,
+    target: str,
+    dtype: str = "bfloat16",
+    heads: int = HEADS,
+    settings: Mapping[str, int] | None = None,
+) -> Any:
+    """Triton's compiled kernel for a target, for contiguous tensors of one dtype; the plan's settings, or others."""
     import triton
 
-    found, gpu, options = kernel_source(module, name, target, dtype, heads)
+    found, gpu, options = kernel_source(module, name, target, dtype, heads, settings=settings)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return triton.compile(found, target=gpu, options=options)
 
 
 def kernel_source(
-    module: ModuleType, name: str, target: str, dtype: str = "bfloat16", heads: int = HEADS, packed: bool = False
+    module: ModuleType,
+    name: str,
+    target: str,
+    dtype: str = "bfloat16",
+    heads: int = HEADS,
+    packed: bool = False,
+    settings: Mapping[str, int] | None = None,
 ) -> tuple[Any, Any, dict[str, int]]:
     """What Triton compiles: a kernel with its arguments' types and constants, the device, and the options."""
     from triton.backends.compiler import GPUTarget
@@ -130,8 +158,8 @@ def kernel_source(
 
     kernel, names, rows, _, _ = module.KERNELS[name]
     low = _DTYPES[dtype]
-    settings = dict(module.SETTINGS[name])
-    options = {"num_warps": settings.pop("num_warps"), "num_stages": settings.pop("num_stages")}
+    settings = dict(module.SETTINGS[name] if settings is None else settings)
+    options = {key: settings.pop(key) for key in ("num_warps", "num_stages", "maxnreg") if key in settings}
     steps = {argument: heads * _size(argument, module) for argument in rows}
     constants: dict[str, Any] = {
         **settings,

@@ -10,6 +10,7 @@ from ...check.spec import Spec
 from ...program.step import carried_names
 from ...resources import templates
 from ...schedule.preparing import stored_values
+from ...schedule.relief import relief
 from ...schedule.tasks import Launch, Settings, TritonPlan
 from ..names import docstring, operator_name
 from ..torch_module import digest
@@ -42,6 +43,7 @@ def triton_source(spec: Spec, plan: TritonPlan, sizes: Mapping[str, int], heads:
         },
         "kernels": kernels,
         "settings": {x.task.name: launch_options(x.settings) for x in plan.launches},
+        "relief": {x.task.name: relief(x) for x in plan.launches},
         "form": plan.form,
         "block": plan.chunk,
         "parallel": plan.parallel,

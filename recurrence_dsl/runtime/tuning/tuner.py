@@ -76,10 +76,12 @@ class CallBench:
 
 
 def adopt(module: ModuleType) -> ModuleType:
-    """Gives a freshly loaded module the choices that are known for it: shipped, or measured here before."""
+    """Gives a freshly loaded module the choices that are known for it, shipped or measured here before, and a way to
+    say what it chose itself."""
     for key, choice in store.known(module.NAME).items():
         if _fits(module, key, choice):
             module.TUNED[key] = choice
+    vars(module)["say"] = lambda line: _say(module.NAME, line)
     return module
 
 
@@ -162,5 +164,9 @@ def _decided(mixer: Mixer, module: ModuleType, call: Call, table: str, key: str)
 
 
 def _line(mixer: Mixer, text: str) -> None:
+    _say(mixer.spec.name, text)
+
+
+def _say(name: str, text: str) -> None:
     if not QUIET.flag():
-        TUNER.say(f"recurrence_dsl: {mixer.spec.name}: {text}")
+        TUNER.say(f"recurrence_dsl: {name}: {text}")
