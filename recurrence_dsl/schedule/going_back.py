@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from ..program.ops import Program, only
 from .finishing import Backward
 from .maker import Maker
+from .rearranging import rearranged
 from .tasks import Launch, Walk
 
+_CACHED = "All gradients; those of the states lie in memory between chunks."
 Plans = dict[str, tuple[str, ...]]
 
 
@@ -28,7 +30,9 @@ def going_back(
 ) -> GoingBack:
     """Kernels and plans for an adjoint, when it is known how all chunks are finished.
 
-    One walk for all gradients is no plan where they would come in shares: those are more to move than the states.
+    One walk for all gradients is no plan where they would come in shares: those are more to move than the states. Where
+    registers do not hold the states' gradients, it leaves them in memory from chunk to chunk: a state for each sequence
+    and head, which stays in the device's cache.
     """
     finish = tuple(x.task.name for x in back.launches)
     states = only(program, lambda key: key.startswith("state:"))
@@ -39,6 +43,11 @@ def going_back(
     if gradient is not None and not gradient.task.partial:
         launches.append(gradient)
         plans["fused"] = (*first, "gradient")
+    else:
+        cached = maker.cached("gradient", _CACHED, rearranged(program), Walk.REVERSE, back.chunk)
+        if cached is not None:
+            launches.append(cached)
+            plans["cached"] = (*first, "gradient")
     for merged, rest in _merged(maker, program, back):
         launches.append(merged)
         plans["merged"] = (*first, merged.task.name, rest)

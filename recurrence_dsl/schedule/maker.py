@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..maths.recurrence import Recurrence
 from ..program.ops import Program
@@ -61,6 +61,20 @@ class Maker:
         """As `launch`, but nothing where no choice fits."""
         choice = self.best(program, walk, (chunk,))
         return self._made(name, doc, program, walk, 0, choice) if choice.fits else None
+
+    def cached(self, name: str, doc: str, program: Program, walk: Walk, chunk: int) -> Launch | None:
+        """A walk for what registers cannot hold: what it carries lies in memory between chunks, and may be looped over.
+
+        Nothing is divided over instances, for each reads again all that it stored; and no gradient of a param, which is
+        added up over the walk, may lie along the loop. None where no choice fits; else the one that holds the least.
+        """
+        added = {a for k, i in program.outputs if k.startswith("param:") for a in program.values[i].dims}
+        whole = [c for c in self.choices(program, Walk.PARALLEL, (chunk,)) if not c.splits and c.fits]
+        fitting = [c for c in whole if c.loop is None or c.loop[0] not in added]
+        if not fitting:
+            return None
+        made = self._made(name, doc, program, walk, 0, min(fitting, key=lambda c: c.held))
+        return replace(made, task=replace(made.task, cached=True))
 
     def best(self, program: Program, walk: Walk, chunks: tuple[int, ...]) -> Choice:
         """The first choice that fits with the fewest shares of gradients, or the one that holds the least."""

@@ -31,7 +31,7 @@ class Start(Enum):
 class Task:
     """What a kernel does. `keep` tokens lie between the states that it stores, none if 0; `splits` are axes divided
     over instances; `loop` is an axis that an instance goes through block by block; `sizes` has the axes that differ
-    from the spec's."""
+    from the spec's. What a walk carries lies in memory between chunks if `cached`, else in registers."""
 
     name: str
     doc: str
@@ -43,6 +43,7 @@ class Task:
     loop: str | None = None
     start: Start = Start.GIVEN
     sizes: tuple[tuple[str, int], ...] = ()
+    cached: bool = False
 
 
 @dataclass(frozen=True, slots=True)

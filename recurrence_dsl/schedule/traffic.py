@@ -2,7 +2,8 @@
 
 A kernel moves every tensor that it uses once: what several of its instances read lies in the cache by then. Counted
 are the tensors that grow with the tokens, the states kept for each chunk among them; not params, and not the states of
-whole sequences and segments.
+whole sequences and segments, nor what a walk carries in memory from chunk to chunk: as much for each sequence and head,
+which stays in the cache.
 """
 
 from __future__ import annotations

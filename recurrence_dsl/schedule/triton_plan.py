@@ -160,7 +160,8 @@ def _chunks(recurrence: Recurrence, body: Program, sizes: Mapping[str, int]) -> 
     if all(s.form is Form.MATRIX for s in recurrence.states):
         return PAIR_CHUNK, PAIR_CHUNK // 2
     widest = max(_numbers(v.dims, sizes) for v in body.values if ROW in v.dims)
-    return (max(16, min(PAIR_CHUNK, 1 << (SCAN_NUMBERS // max(widest, 1)).bit_length() - 1)),)
+    fitting = max(1, SCAN_NUMBERS // max(widest, 1))
+    return (max(16, min(PAIR_CHUNK, 1 << fitting.bit_length() - 1)),)
 
 
 def _numbers(dims: tuple[str, ...], sizes: Mapping[str, int]) -> int:

@@ -124,6 +124,7 @@ def _gradients(inputs, params, state, kept, incoming, cu, heads, plan, kernels):
     call.bind("end", _finals([_per_head(s, heads) for s in state]))
     call.bind("kept", states or _kept(inputs, cu, heads))
     call.bind("kept_d", _kept(inputs, cu, heads) if any(_stores(name, "kept_d_") for name in kernels) else [])
+    call.bind("held", _held(call, inputs) if any(_stores(name, "held_") for name in kernels) else [])
     call.bind_prepared(made or (_prepared(inputs, cu, heads) if "prepare" in kernels else []))
     d_inputs = [_input_gradient(call, x, row, _writer(kernels, row)) for x, row in zip(inputs, INPUTS)]
     d_params = [_param_gradient(call, p, row, _writer(kernels, row)) for p, row in zip(params, PARAMS)]
@@ -138,6 +139,12 @@ def _gradients(inputs, params, state, kept, incoming, cu, heads, plan, kernels):
         *(_reduced_param(d, p, row) for d, p, row in zip(d_params, params, PARAMS)),
         *(_reduced_state(d, s) for d, s in zip(d_state, state)),
     ]
+
+
+def _held(call, inputs):
+    """Room for what a walk carries in memory: what a chunk reads, and what it writes for the next one."""
+    shapes = [(call.sequences, call.heads, 2, *row[1], *((2,) if row[4] else ())) for row in STATES]
+    return [inputs[0].new_empty(shape, dtype=torch.float32) for shape in shapes]
 
 
 def _stores(name, kind):

@@ -10,6 +10,7 @@ import torch
 import recurrence_dsl as rd
 from recurrence_dsl.pipeline import derive, lifted, planned_triton
 from recurrence_dsl.program.lower import Known
+from recurrence_dsl.schedule import pressure
 from recurrence_dsl.schedule.tasks import TritonPlan
 from recurrence_dsl.schedule.traffic import Traffic, movements, plan_traffic
 
@@ -29,12 +30,15 @@ def plan_of(case: Case) -> tuple[TritonPlan, dict[str, int]]:
 @pytest.mark.parametrize(
     ("spec", "forward", "backward"),
     [("gla", "split", "split"), ("gated_delta_net", "fused", "split"), ("mamba2", "split", "split"),
-     ("retnet", "fused", "fused"), ("gla", "phases", "merged"), ("dplr", "prepared", "split")],
+     ("retnet", "fused", "fused"), ("gla", "phases", "split"), ("dplr", "prepared", "split"),
+     ("gated_delta_net", "prepared", "cached"), ("mamba2", "fused", "cached")],
 )  # fmt: skip
 def test_launches_are_given_what_the_model_counts(
     spec: str, forward: str, backward: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whole chunks, so that every tensor's bytes for a token and head are exact."""
+    if backward == "cached":  # registers that hold no state
+        monkeypatch.setattr(pressure, "WALKING", 1000.0)
     case = Case(spec, length=32, batch=1, heads=2, plans={"FORWARD": forward, "BACKWARD": backward})
     plan, sizes = plan_of(case)
     mixer, _ = mixers(case)
@@ -54,7 +58,7 @@ def test_launches_are_given_what_the_model_counts(
     everything(mixer, random_inputs(mixer.spec, case), random_state(mixer, case, 1), ())
     sharing = case.heads if any(i.per_group for i in mixer.spec.inputs) else 1
     launches = {x.task.name: x for x in plan.launches}
-    assert given
+    assert dict(plan.backward)[backward][-1] in given
     for name, tensors in given.items():
         counted = movements(mixer.spec, launches[name], sizes, "float32", sharing)
         assert {m.tensor: m.bytes for m in counted} == pytest.approx(tensors), name
@@ -77,11 +81,10 @@ def test_forward_bytes_for_a_token_and_head(spec: str, most: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spec", "most"), [("retnet", 5200), ("mamba2", 5200), ("gla", 6000), ("gated_delta_net", 6300)]
+    ("spec", "most"), [("retnet", 5200), ("mamba2", 5200), ("gla", 6000), ("gated_delta_net", 4000)]
 )
 def test_backward_bytes_for_a_token_and_head(spec: str, most: float) -> None:
-    """With the states kept. Scalar decays reach 5,200 and decays of each channel 6,000; the delta rule is above
-    4,000."""
+    """With the states kept, and nothing else."""
     plan, sizes = plan_of(Case(spec, sizes={"K": 128, "V": 128}, chunk=None))  # type: ignore[arg-type]
     kept = [t for t in plan_traffic(rd.load(spec), plan, sizes)[1] if t.name.endswith("states kept")]
     back = min(kept, key=lambda t: t.moved)

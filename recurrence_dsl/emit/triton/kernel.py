@@ -50,6 +50,7 @@ class Kernel:
     body: tuple[str, ...]
     advance: tuple[str, ...]
     finish: tuple[str, ...]
+    stages: str = ""
     partial: tuple[str, ...] = ()
     helpers: frozenset[str] = frozenset()
 
@@ -122,6 +123,8 @@ class KernelPrinter:
     def carried(self) -> frozenset[str]:
         """Leaves that stay in registers."""
         match self.task.walk:
+            case _ if self.task.cached:
+                return frozenset()
             case Walk.FORWARD:
                 return frozenset(self.names)
             case Walk.REVERSE:
@@ -131,7 +134,21 @@ class KernelPrinter:
 
     def taken(self) -> set[str]:
         """Names that no tile may have."""
-        kinds = ("in", "param", "out", "init", "end", "kept", "grad", "grad_end", "d", "d_init", "kept_d", "now")
+        kinds = (
+            "in",
+            "param",
+            "out",
+            "init",
+            "end",
+            "kept",
+            "grad",
+            "grad_end",
+            "d",
+            "d_init",
+            "kept_d",
+            "now",
+            "held",
+        )
         names = {f"{k}_{n}" for k in kinds for n in self.tensors}
         return names | {f"{p}_{a}" for p in "im" for a in self.sizes} | {"share", "UNITS", "ROWS", "RATIO"}
 
@@ -142,7 +159,7 @@ class KernelPrinter:
         name = source.name
         if kind is None:
             of, name = source.name.split(":")
-            kind = "grad" if of == "output" else "kept_d"
+            kind = "grad" if of == "output" else "held" if self.task.cached else "kept_d"
         return self.memory.pointer(kind, name, source.part, dims)
 
     def register(self, name: str, part: int) -> str:
@@ -194,18 +211,24 @@ class KernelPrinter:
             found = self.printer.lines([i for i in self.order[s] if i not in static], s.sums, later)
             found += self.store_lines(s)
             if s.looped:
-                axis = self.task.loop
-                found = [
-                    f"for start_{axis} in tl.range(0, {self.sizes[str(axis)]}, B_{axis}, disable_licm=True):",
-                    *(f"    {x}" for x in (*self.axis_lines(str(axis), f"start_{axis} + "), *found)),
-                ]
-                found = [*self.printer.zeros(s.sums), *found]
+                found = [*self.printer.zeros(s.sums), *self.loop_lines(found)]
             lines += found
         return lines
+
+    def loop_lines(self, inside: list[str]) -> list[str]:
+        """Statements for each block of the axis that is looped over."""
+        axis = self.task.loop
+        if axis is None:
+            return inside
+        return [
+            f"for start_{axis} in tl.range(0, {self.sizes[axis]}, B_{axis}, disable_licm=True):",
+            *(f"    {x}" for x in (*self.axis_lines(axis, f"start_{axis} + "), *inside)),
+        ]
 
     def store_lines(self, s: Segment) -> list[str]:
         """The stores of a segment's outputs and gradients of inputs, and of params in a parallel kernel."""
         kinds = {"output": "out", "dinput": "d", "stored": "made"} | ({} if self.sequential else {"dparam": "d"})
+        kinds |= {"dstate": "next"} if self.task.cached else {}
         found = [(r.target, self.tiles.tiles[r.tile]) for r in self.tiles.results if r.tile in s.stored]
         return [self.store(kinds[x.kind], x, self.value(t), t.dims) for x, t in found if x.kind in kinds]
 
@@ -217,7 +240,8 @@ class KernelPrinter:
         static, task = self.static(), self.task
         static_lines = self.printer.lines([i for i in self.all_tiles() if i in static])
         body = self.body_lines(static)
-        start, advance, finish = self.carry_lines() if self.sequential else ((), (), ())
+        carry = self.cached_lines if task.cached else self.carry_lines
+        start, advance, finish = carry() if self.sequential else ((), (), ())
         keeps = self.keep_lines() if self.sequential and task.keep else []
         sums, more_start, more_finish = self.param_lines() if self.sequential else ([], [], [])
         memory = self.memory
@@ -225,7 +249,7 @@ class KernelPrinter:
             name=task.name,
             doc=task.doc,
             walk=task.walk.value,
-            pointers=tuple(memory.used),
+            pointers=memory.pointers(),
             strides=memory.strides("b", "h"),
             row_strides=memory.strides("t"),
             constants=tuple(f"B_{a}" for a in (*task.splits, *([task.loop] if task.loop else []))),
@@ -239,6 +263,7 @@ class KernelPrinter:
             body=(*body, *sums),
             advance=tuple(advance),
             finish=(*finish, *more_finish),
+            stages=", num_stages=1" if task.cached else "",
             partial=tuple(sorted(task.partial)),
             helpers=frozenset(self.printer.helpers),
         )
@@ -274,6 +299,20 @@ class KernelPrinter:
                 advance.append(f"{register} = tl.zeros_like({register})")
             finish.append(self.store(last, Source(kind, name, part), register, dims))
         return start, [*new, *advance], finish
+
+    def cached_lines(self) -> tuple[list[str], list[str], list[str]]:
+        """As `carry_lines`, for a walk back that carries what lies in memory. What a thread has stored
+        others read: a barrier comes between, and no load may be moved before it."""
+        stored = {(s.name, s.part) for s, _ in self.results(("dstate",))}
+        start, gone, finish = [], [], []
+        for name, part, dims in self.states():
+            source = Source("dstate", name, part)
+            start.append(self.store("begin", source, self.start_value("grad_end", name, part, dims), dims))
+            if (name, part) not in stored:
+                gone.append(self.store("next", source, f"tl.zeros({self.layout.shape(dims)}, tl.float32)", dims))
+            finish.append(self.store("d_init", source, self.start_value("left", name, part, dims), dims))
+        barrier, loop = "tl.debug_barrier()", self.loop_lines
+        return [*loop(start), barrier], [*(loop(gone) if gone else ()), barrier], loop(finish)
 
     def start_value(self, kind: str, name: str, part: int, dims: Dims) -> str:
         """What a walk begins with."""

@@ -4,7 +4,8 @@ Pointers are named by what they hold: `in_q` an input, `param_w`, `out_o`; `init
 first and
 after the last token, `kept_S` the state before each chunk; `grad_o` a cotangent that comes in, `d_q` a gradient that
 goes
-out. Offsets of chunks and heads are 64-bit; those inside a tile are 32-bit unless rows lie too far apart for that.
+out. `held_S` has two copies of what a walk carries in memory: one that a chunk reads, and one that it writes for the
+next one. Offsets of chunks and heads are 64-bit; those inside a tile are 32-bit unless rows lie too far apart for that.
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ def tensors(spec: Spec, sizes: Mapping[str, int]) -> dict[str, Tensor]:
 _ROWS = "((b * T + first + t0) * H + h)"
 _CHUNK = "(slot * H + h)"
 _SEQUENCE = "(n * H + h)"
+_BUFFER = "((n * H + h) * 2 + {})"
 OFFSETS = {
     "out": _ROWS,
     "grad": _ROWS,
@@ -71,7 +73,13 @@ OFFSETS = {
     "end": _SEQUENCE,
     "grad_end": _SEQUENCE,
     "d_init": _SEQUENCE,
+    "begin": _BUFFER.format("0"),
+    "held": _BUFFER.format("step % 2"),
+    "next": _BUFFER.format("(step + 1) % 2"),
+    "left": _BUFFER.format("tl.cdiv(length, C) % 2"),
 }
+ARGUMENTS: dict[str, str] = {"begin": "held", "next": "held", "left": "held"}
+"""Kinds whose places lie in one tensor."""
 
 
 @dataclass(slots=True)
@@ -101,8 +109,12 @@ class Memory:
             terms.append(at if stride == 1 else f"{at} * {stride}")
         terms += [str(part * strides[TERM] if kind == "made" else part)] if part else []
         inside = " + ".join(terms)
-        text = f"{base} + at_{base}" + (f" + ({inside})" if inside else "")
+        text = f"{ARGUMENTS.get(kind, kind)}_{name} + at_{base}" + (f" + ({inside})" if inside else "")
         return text, self.mask(dims, self.alone(kind, tensor))
+
+    def pointers(self) -> tuple[str, ...]:
+        """The tensors that the kernel is given."""
+        return tuple(dict.fromkeys(f"{ARGUMENTS.get(kind, kind)}_{t.name}" for kind, t in self.used.values()))
 
     def _pair_of_tokens(self, base: str, part: int, dims: Dims) -> str:
         """The pointer to a tile [C, C]."""
@@ -140,7 +152,7 @@ class Memory:
     def _moves(self, kind: str, tensor: Tensor) -> bool:
         if kind == "d":
             return not self._is_param(tensor) or not self.sequential
-        return kind in ("in", "out", "grad", "kept", "kept_d", "made")
+        return kind in ("in", "out", "grad", "kept", "kept_d", "made", "held", "next")
 
     def _is_param(self, tensor: Tensor) -> bool:
         return f"param:{tensor.name}" in self.tensors

@@ -24,7 +24,8 @@ def alternatives(recurrence: Recurrence, choices: Choices) -> dict[str, tuple[di
 
 def _of(launch: Launch, names: frozenset[str], sizes: dict[str, int]) -> tuple[dict[str, int], ...]:
     carried = {Walk.FORWARD: names, Walk.REVERSE: frozenset(f"state:{n}" for n in names)}
-    body = body_of(launch.task.program, sizes, carried.get(launch.task.walk, frozenset()))
+    held = frozenset() if launch.task.cached else carried.get(launch.task.walk, frozenset())
+    body = body_of(launch.task.program, sizes, held)
     own = launch_options(launch.settings)
     others = [launch_options(settings) for settings in of_launch(launch, body, sizes)]
     return tuple({key: value for key, value in other.items() if own[key] != value} for other in others)
