@@ -50,20 +50,20 @@ class Movement:
 def plan_traffic(
     spec: Spec, plan: TritonPlan, sizes: Mapping[str, int], dtype: str = "bfloat16", sharing: int = 1
 ) -> tuple[tuple[Traffic, ...], tuple[Traffic, ...]]:
-    """Every forward plan, with the states stored that a backward pass wants, and every backward plan, each with and
-    without these; `sharing`: heads that share a per-group input."""
+    """Every forward plan, with the states stored that a backward pass wants (in segments none are), and every backward
+    plan, each with and without these; `sharing`: heads that share a per-group input."""
     launches = {x.task.name: x for x in plan.launches}
     counter = _Counter(spec, dict(sizes), dtype, sharing)
 
-    def one(name: str, kernels: tuple[str, ...], least: float) -> Traffic:
+    def one(name: str, kernels: tuple[str, ...], least: float, keeps: bool = True) -> Traffic:
         used = [launches[k] for k in kernels]
-        moved = sum(counter.whole(x) for x in used)
+        moved = sum(counter.whole(x, keeps) for x in used)
         return Traffic(name, moved, least, sum(flops(x.task.program, sizes, x.settings.chunk) for x in used))
 
     forward, backward = counter.least()
     kept = [(f"{name}, {what}", rest) for name, kernels in plan.backward for what, rest in _after_keeping(kernels)]
     return (
-        tuple(one(name, kernels, forward) for name, kernels in plan.forward),
+        tuple(one(name, kernels, forward, "transit" not in kernels) for name, kernels in plan.forward),
         tuple(one(name, kernels, backward) for name, kernels in (*plan.backward, *kept)),
     )
 
@@ -78,10 +78,10 @@ def _after_keeping(kernels: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, .
 
 
 def movements(
-    spec: Spec, launch: Launch, sizes: Mapping[str, int], dtype: str = "bfloat16", sharing: int = 1
+    spec: Spec, launch: Launch, sizes: Mapping[str, int], dtype: str = "bfloat16", sharing: int = 1, keeps: bool = True
 ) -> tuple[Movement, ...]:
-    """What one kernel reads and writes."""
-    return tuple(_Counter(spec, dict(sizes), dtype, sharing).movements(launch))
+    """What one kernel reads and writes; `keeps`: it stores the states that it can store."""
+    return tuple(_Counter(spec, dict(sizes), dtype, sharing).movements(launch, keeps))
 
 
 def gradient_bytes(spec: Spec, launches: tuple[Launch, ...], sizes: Mapping[str, int]) -> float:
@@ -109,11 +109,11 @@ class _Counter:
         written = sum(self._token(d) for d in self.spec.outputs)
         return read + written, 2 * read + written
 
-    def whole(self, launch: Launch) -> float:
+    def whole(self, launch: Launch, keeps: bool = True) -> float:
         """All that a kernel moves, and what it takes to add up what it leaves apart."""
-        return sum(m.bytes for m in self.movements(launch)) + self.added_up(launch)
+        return sum(m.bytes for m in self.movements(launch, keeps)) + self.added_up(launch)
 
-    def movements(self, launch: Launch) -> Iterator[Movement]:
+    def movements(self, launch: Launch, keeps: bool) -> Iterator[Movement]:
         task = launch.task
         yield from self._read(task, launch.settings.chunk)
         for key, _ in task.program.outputs:
@@ -124,7 +124,7 @@ class _Counter:
                 yield Movement(f"out_{name}", self._token(self._declared(name)))
             elif kind == "input":
                 yield Movement(f"d_{name}", self._gradient(launch, name))
-        if task.keep:
+        if task.keep and keeps:
             kept = "kept" if task.walk is Walk.FORWARD else "kept_d"
             for name in carried_names(self.spec):
                 yield Movement(f"{kept}_{name}", self.state(name, task.keep))

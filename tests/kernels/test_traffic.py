@@ -31,7 +31,8 @@ def plan_of(case: Case) -> tuple[TritonPlan, dict[str, int]]:
     ("spec", "forward", "backward"),
     [("gla", "split", "split"), ("gated_delta_net", "fused", "split"), ("mamba2", "split", "split"),
      ("retnet", "fused", "fused"), ("gla", "phases", "split"), ("dplr", "prepared", "split"),
-     ("gated_delta_net", "prepared", "cached"), ("mamba2", "fused", "cached")],
+     ("gated_delta_net", "prepared", "cached"), ("mamba2", "fused", "cached"),
+     ("gla", "segments", "split"), ("gated_delta_net", "segments", "split")],
 )  # fmt: skip
 def test_launches_are_given_what_the_model_counts(
     spec: str, forward: str, backward: str, monkeypatch: pytest.MonkeyPatch
@@ -43,9 +44,12 @@ def test_launches_are_given_what_the_model_counts(
     plan, sizes = plan_of(case)
     mixer, _ = mixers(case)
     given: dict[str, dict[str, float]] = {}
+    keeping: dict[str, bool] = {}
 
     def watched(call: Any, name: str, keep: bool = False) -> None:
-        names = (n for n in mixer.kernels.KERNELS[name][1] if n.startswith(MOVED) and not n.startswith(PER_SEQUENCE))
+        keeping[name] = keep or name not in mixer.kernels.KEEPING
+        none = PER_SEQUENCE if keeping[name] else (*PER_SEQUENCE, "kept_")  # a tensor that it is given for nothing
+        names = (n for n in mixer.kernels.KERNELS[name][1] if n.startswith(MOVED) and not n.startswith(none))
         given[name] = {
             n: x.numel() * x.element_size() / (case.length * case.heads)
             for n in names if isinstance(x := call.args[n], torch.Tensor)
@@ -60,8 +64,10 @@ def test_launches_are_given_what_the_model_counts(
     launches = {x.task.name: x for x in plan.launches}
     assert dict(plan.backward)[backward][-1] in given
     for name, tensors in given.items():
-        counted = movements(mixer.spec, launches[name], sizes, "float32", sharing)
+        counted = movements(mixer.spec, launches[name], sizes, "float32", sharing, keeping[name])
         assert {m.tensor: m.bytes for m in counted} == pytest.approx(tensors), name
+    (whole,) = (t.moved for t in plan_traffic(mixer.spec, plan, sizes, "float32", sharing)[0] if t.name == forward)
+    assert whole == pytest.approx(sum(sum(given[name].values()) for name in dict(plan.forward)[forward]))
 
 
 def best(spec: str) -> tuple[Traffic, Traffic]:
