@@ -10,7 +10,7 @@ only if it did already: what needs no carried state must not wait for it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from .builder import Builder
 from .ops import Op, Program, Value
@@ -25,13 +25,43 @@ def factored(program: Program) -> Program:
     return _rebuilt(program, found) if found.plan else program
 
 
-class _Factoring(Reading):
-    """Plans the sums and products that are to be computed in another way, `plan`: value -> its terms."""
+def early_first(program: Program, late: Collection[int]) -> Program:
+    """The same results, where a sum adds up what is not `late` before what is."""
+    found = _Planned(program, in_order=True)
+    for v in program.values:
+        if found.made_by(v.index, SUMS) and not found.part_of(v.index, SUMS):
+            terms = found.terms(v.index)
+            is_late = [t.value in late for t in terms]
+            if found.sums_in(v.index, late) > sum(is_late):
+                found.plan[v.index] = tuple(t for _, t in sorted(zip(is_late, terms, strict=True), key=lambda x: x[0]))
+    return _rebuilt(program, found) if found.plan else program
+
+
+class _Planned(Reading):
+    """Sums and products that are to be computed in another way, `plan`: value -> its terms, added up `in_order`, or
+    those without a minus first."""
+
+    def __init__(self, program: Program, in_order: bool = False) -> None:
+        super().__init__(program)
+        self.in_order = in_order
+        self.plan: dict[int, tuple[Term, ...]] = {}
+
+    def needs(self, i: int) -> tuple[int, ...]:
+        """What a value is computed from, as planned."""
+        return tuple(a for t in self.plan[i] for a in t.needs) if i in self.plan else self.values[i].args
+
+    def sums_in(self, i: int, among: Collection[int]) -> int:
+        """How many of these values are sums inside a sum, itself included."""
+        inner = (a for a in self.values[i].args if self.made_by(a, SUMS) and self.alone(a))
+        return (i in among) + sum(self.sums_in(a, among) for a in inner)
+
+
+class _Factoring(_Planned):
+    """Plans what takes up what is computed anyway."""
 
     def __init__(self, program: Program) -> None:
         super().__init__(program)
         self.foreign = self._foreign()
-        self.plan: dict[int, tuple[Term, ...]] = {}
 
     def _foreign(self) -> list[frozenset[str]]:
         """For each value, which leaves it depends on that come from other chunks."""
@@ -121,12 +151,8 @@ class _Factoring(Reading):
                 stack.extend(self.needs(j))
         return False
 
-    def needs(self, i: int) -> tuple[int, ...]:
-        """What a value is computed from, as planned."""
-        return tuple(a for t in self.plan[i] for a in t.needs) if i in self.plan else self.values[i].args
 
-
-def _rebuilt(program: Program, found: _Factoring) -> Program:
+def _rebuilt(program: Program, found: _Planned) -> Program:
     """The program as planned, every value after what it needs."""
     build, new = Builder(program.axes), dict[int, int]()
     for root in range(len(program.values)):
@@ -136,31 +162,32 @@ def _rebuilt(program: Program, found: _Factoring) -> Program:
             missing = [a for a in found.needs(i) if a not in new]
             stack.extend(missing)
             if not missing:
-                new[i] = _made(build, program.values[i], found.plan.get(i), new)
+                new[i] = _made(build, program.values[i], found.plan.get(i), new, found.in_order)
                 stack.pop()
     return build.program(program.name, ((key, new[i]) for key, i in program.outputs))
 
 
-def _made(build: Builder, v: Value, terms: tuple[Term, ...] | None, new: Mapping[int, int]) -> int:
+def _made(build: Builder, v: Value, terms: tuple[Term, ...] | None, new: Mapping[int, int], in_order: bool) -> int:
     if terms is None:
         return build.emit(v.op, [new[a] for a in v.args], v.attr, v.dims, is_complex=v.is_complex, hint=v.hint)
-    total = build.expand(_total(build, [_part(build, t, new) for t in terms]), v.dims)
+    parts = [_part(build, t, new) for t in terms]
+    total = build.expand(_total(build, parts, in_order), v.dims)
     return build.named(total, v.hint) if v.hint else total
 
 
-def _total(build: Builder, parts: list[tuple[int, bool]]) -> int:
+def _total(build: Builder, parts: list[tuple[int, bool]], in_order: bool) -> int:
     """The sum of values with signs; those with the same dims are added up first, and small sums to large ones."""
     kinds: dict[tuple[str, ...], list[tuple[int, bool]]] = {}
     for part, negative in parts:
         kinds.setdefault(build.values[part].dims, []).append((part, negative))
-    sums = [_added(build, kinds[dims]) for dims in sorted(kinds, key=len, reverse=True)]
-    total, negative = _added(build, sums)
+    sums = [_added(build, kinds[dims], in_order) for dims in sorted(kinds, key=len, reverse=True)]
+    total, negative = _added(build, sums, in_order)
     return build.neg(total) if negative else total
 
 
-def _added(build: Builder, parts: list[tuple[int, bool]]) -> tuple[int, bool]:
+def _added(build: Builder, parts: list[tuple[int, bool]], in_order: bool) -> tuple[int, bool]:
     """A sum, and whether it has the wrong sign: it begins with what has none, if there is any."""
-    (total, sign), *rest = sorted(parts, key=lambda part: part[1])
+    (total, sign), *rest = parts if in_order and not parts[0][1] else sorted(parts, key=lambda part: part[1])
     for part, negative in rest:
         total = build.add(total, part) if negative is sign else build.sub(total, part)
     return total, sign

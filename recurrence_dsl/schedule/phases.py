@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
+from ..program.factor import early_first
 from ..program.ops import BATCH, LEADING, LEAVES, Op, Prim, Program, Value, term_counts
 
 _FREE = frozenset((Op.PARAM, Op.NUMBER, Op.SIZE, Op.HEAD_INDEX, Op.HEAD_COUNT))
@@ -31,6 +32,7 @@ class Phases:
 
 def phases(program: Program, sequential: Callable[[Value], bool]) -> Phases:
     """The phases of a program whose `sequential` leaves come from the chunk before (or, backwards, after)."""
+    program = early_first(program, _late(program, sequential))
     late, free = _late(program, sequential), _free(program)
     early = frozenset(v.index for v in program.values if v.index not in late | free and v.op not in LEAVES)
     early -= _light(program, early, free)

@@ -12,7 +12,7 @@ from recurrence_dsl.program.adjoint import adjoint
 from recurrence_dsl.program.builder import Builder
 from recurrence_dsl.program.chunk import chunk_program
 from recurrence_dsl.program.execute import execute
-from recurrence_dsl.program.factor import factored
+from recurrence_dsl.program.factor import early_first, factored
 from recurrence_dsl.program.lower import Known
 from recurrence_dsl.program.ops import BATCH, HEAD, Op, Prim, Program, Value
 from recurrence_dsl.program.verify import verify_program
@@ -103,6 +103,26 @@ def test_what_needs_no_carried_state_does_not_wait_for_it() -> None:
     assert not reaches(after, early, lambda v: v.op is Op.STATE)
     also = after.values[after.values[after.output("output:also")].args[0]]
     assert also.attr is Prim.MUL
+
+
+def test_a_sum_waits_for_late_terms_last() -> None:
+    """Of a + (S - b), the difference a - b is known before S is."""
+
+    def build(b: Builder, x: Leaf) -> dict[str, int]:
+        s = b.leaf(Op.STATE, "S", (BATCH, HEAD, "K"))
+        return {"one": b.add(x("a"), b.sub(b.expand(s, (*ROWS, "K")), x("b")))}
+
+    def late(p: Program) -> set[int]:
+        return {v.index for v in p.values if reaches(p, v.index, lambda v: v.op is Op.STATE)}
+
+    before = program(build)
+    after = early_first(before, late(before))
+    verify_program(after)
+    assert [i for i in late(after) if after.values[i].op is Op.MAP] == [after.output("output:one")]
+    assert early_first(after, late(after)) is after
+    given = tensors(before, 1)
+    want, got = (execute(p, given, SIZES)["output:one"] for p in (before, after))
+    np.testing.assert_allclose(got, want, rtol=1e-13, atol=1e-13)
 
 
 def reaches(p: Program, i: int, wanted: Callable[[Value], bool]) -> bool:

@@ -30,12 +30,12 @@ def tensors(program: Program, seed: int, scale: float = 1.0) -> dict[tuple[Op, s
     """Normal numbers for each leaf, those called `g` negative, those called `p` positive."""
     rng, found = np.random.default_rng(seed), {}
     for v in program.values:
-        if v.op is Op.INPUT:
+        if v.op in (Op.INPUT, Op.STATE):
             noise = scale * rng.standard_normal([SIZES[d] for d in v.dims])
             if v.is_complex:
                 noise = noise + 1j * scale * rng.standard_normal(noise.shape)
             signed = {"g": -np.abs(noise), "p": np.abs(noise) + 0.1}
-            found[Op.INPUT, str(v.attr)] = signed.get(str(v.attr)[0], noise)
+            found[v.op, str(v.attr)] = signed.get(str(v.attr)[0], noise)
     return found
 
 
