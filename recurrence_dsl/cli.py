@@ -176,11 +176,14 @@ def resources(
     dtype: Annotated[str, typer.Option(help="Of the inputs: bfloat16, float16 or float32.")] = "bfloat16",
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes; one for each core by default.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    known: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JSON: kernels that are known to spill, and by how many bytes.")
+    ] = None,
 ) -> None:
     """Compile specs' kernels for GPUs that need not be here: registers, spills, shared memory, tensor cores."""
     from .tools.resource_report import run_resources
 
-    raise typer.Exit(0 if run_resources(files, target, size, parse_settings(settings), dtype, jobs, json) else 1)
+    raise typer.Exit(0 if run_resources(files, target, size, parse_settings(settings), dtype, jobs, json, known) else 1)
 
 
 class TrainTask(StrEnum):

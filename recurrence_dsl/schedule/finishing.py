@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ..program.ops import Program, only
-from .maker import ROOM, Maker
+from .maker import Maker, room
 from .pressure import registers_of
 from .rearranging import rearranged
 from .spread import LANES
@@ -58,7 +58,7 @@ def finishing(maker: Maker, program: Program, chunks: tuple[int, ...]) -> Backwa
 def _spilled(launch: Launch, sizes: Mapping[str, int]) -> float:
     """Bytes that an instance stores and loads again for want of registers, for each token."""
     settings = launch.settings
-    over = max(0.0, registers_of(launch, sizes) - ROOM[settings.warps])
+    over = max(0.0, registers_of(launch, sizes) - room(settings.warps, launch.task.loop is None))
     return MISSED * 2 * 4 * over * LANES * settings.warps / settings.chunk
 
 

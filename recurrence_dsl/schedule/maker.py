@@ -16,18 +16,23 @@ ROOM = {1: 94.0, 4: 140.0, 8: 190.0}
 """Registers of a thread that tiles may take by the estimate of `pressure`, by the number of warps: what left no kernel
 of the shipped specs with spilled ones when compiled. There are 255; addresses, masks and tiles that change their layout
 take the others."""
+STRAIGHT = 125.0
+"""Likewise for eight warps that compute all gradients of a chunk without a loop: the compiler moves loads and products
+of long straight code ahead, and then holds more of them than the order of the tiles does."""
 PARTS = 64
 """Largest block of a divided axis in a walk, where instances for each sequence and head are few."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Blocks of the divided axes and of the axis looped over, and registers of a thread by the number of warps."""
+    """Blocks of the divided axes and of the axis looped over, and registers of a thread by the number of warps.
+    `straight` tells long code without a loop from other kernels."""
 
     splits: Mapping[str, int]
     loop: tuple[str, int] | None
     chunk: int
     registers: Mapping[int, float]
+    straight: bool = False
 
     @property
     def warps(self) -> int:
@@ -41,7 +46,12 @@ class Choice:
 
     @property
     def fits(self) -> bool:
-        return self.held <= ROOM[self.warps]
+        return self.held <= room(self.warps, self.straight)
+
+
+def room(warps: int, straight: bool) -> float:
+    """Registers of a thread that tiles may take."""
+    return STRAIGHT if straight and warps == 8 else ROOM[warps]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +121,13 @@ class Maker:
         free = [a for a in self.sizes if may_split(program, a, walk is Walk.REVERSE)]
         looped = [a for a in self.sizes if walk is Walk.PARALLEL and body.loops(a)]
         full = {a: block_of(n, body.least) for a, n in self.sizes.items()}
+        gradients = walk is Walk.PARALLEL and any(key.startswith("input:") for key, _ in program.outputs)
         for chunk in chunks:
             for splits in self._splits(free, full, walk):
                 for loop in (None, *self._loops(looped, {**full, **splits})):
                     blocks = {**full, **splits, **(dict([loop]) if loop else {})}
                     needs = body.registers(blocks, chunk, loop[0] if loop else None, tuple(ROOM))
-                    yield Choice(splits, loop, chunk, needs)
+                    yield Choice(splits, loop, chunk, needs, gradients and loop is None)
 
     def _splits(self, free: list[str], full: Mapping[str, int], walk: Walk) -> Iterator[dict[str, int]]:
         """Ever smaller blocks of the axes that may be divided, the largest halved first."""

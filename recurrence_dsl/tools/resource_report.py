@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import asdict
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -16,7 +17,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from ..diagnostics import CallError
-from .resources import TARGETS, Resources, Written, check_targets, measured, written
+from .known_faults import faults_of, label, read_known
+from .resources import TARGETS, Resources, Written, check_targets, measured_within, written
 from .settings import with_usual_sizes
 
 SIZES = (64, 128)
@@ -36,21 +38,25 @@ def run_resources(
     dtype: str,
     jobs: int | None,
     as_json: bool,
+    known_faults: Path | None = None,
 ) -> bool:
     """Prints all kernels, as a table or as JSON, and every fault (beside JSON on stderr); says whether there is
-    none."""
+    none but the known ones of a file."""
+    known = read_known(known_faults)
     wanted = tuple(targets) or TARGETS
     check_targets(wanted)
     if dtype not in DTYPES:
         raise CallError("R0407", f"dtype={dtype!r} is nothing that kernels take", ", ".join(DTYPES))
     cases = _cases(files, sizes or SIZES, settings)
     found = _with_progress(cases, wanted, dtype, jobs or os.cpu_count() or 1)
-    faults = [f"{r.spec} ({r.sizes}), {r.kernel} on {r.target}: {text}" for r in found for text in r.faults]
+    faults = faults_of(found, known)
     if as_json:
         print(json.dumps([asdict(r) for r in found], indent=1))
     else:
         _print(_table(found))
-    for text in (*faults, f"{len(found)} kernels: {len(faults) or 'no'} faults"):
+    listed = sum(label(r) in known for r in found)
+    beside = f" beside {listed} known ones" if listed else ""
+    for text in (*faults, f"{len(found)} kernels: {len(faults) or 'no'} faults{beside}"):
         print(text, file=sys.stderr if as_json else sys.stdout)
     return not faults
 
@@ -122,7 +128,7 @@ def _submitted(
     """A job for each kernel and target, with its place in the report."""
     for k, name in enumerate(kernels.names):
         for t, target in enumerate(targets):
-            yield (k, t), pool.submit(measured, kernels, name, target, dtype)
+            yield (k, t), pool.submit(measured_within, kernels, name, target, dtype)
 
 
 def _write(file: str, settings: Mapping[str, float]) -> Written:

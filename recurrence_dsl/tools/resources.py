@@ -20,6 +20,7 @@ from ..diagnostics import CallError
 from ..runtime.choices import choose, split_options, triton_installed
 from ..runtime.kernels import source
 from ..runtime.load import load_source
+from .limited import BYTES, SECONDS, OverLimit, limited
 
 TARGETS = ("sm_80", "sm_90", "gfx942")
 SHARED_LIMIT = {"sm_80": 166912, "sm_90": 232448, "gfx942": 65536}
@@ -34,7 +35,7 @@ _DTYPES = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}
 class Resources:
     """One kernel on one target. `changed`: what differs from the plan's settings, since those spill; `spilled`: bytes
     of registers kept in local memory for each thread; `products`: matrix instructions in the text, a static count;
-    `missed`: products of matrices that are computed without any."""
+    `missed`: products of matrices that are computed without any; `compiled`: False where that took too much."""
 
     spec: str
     sizes: str
@@ -47,13 +48,22 @@ class Resources:
     products: int
     missed: int
     changed: str = ""
+    compiled: bool = True
 
     @property
     def faults(self) -> tuple[str, ...]:
         """What must not be, in words."""
         found = []
+        if not self.compiled:
+            found.append(f"not compiled within {SECONDS} seconds of a processor and {BYTES >> 30} GiB")
         if self.spilled and self.target in NO_SPILLS:
             found.append(f"{self.spilled} bytes of each thread's registers are spilled")
+        return (*found, *self.hard_faults)
+
+    @property
+    def hard_faults(self) -> tuple[str, ...]:
+        """Those of them with which a kernel does not start, or does not use what a device has."""
+        found = []
         if self.shared > SHARED_LIMIT[self.target]:
             found.append(f"{self.shared} bytes of shared memory, of {SHARED_LIMIT[self.target]} that there are")
         if self.missed:
@@ -94,15 +104,30 @@ def check_targets(targets: Iterable[str]) -> None:
         )
 
 
+def measured_within(kernels: Written, name: str, target: str, dtype: str = "bfloat16") -> Resources:
+    """As `measured`, in a process of its own that is ended when it takes too much."""
+    try:
+        return limited(measured, kernels, name, target, dtype)
+    except OverLimit:
+        return Resources(kernels.spec, kernels.sizes, name, target, 0, 0, 0, 0, 0, 0, compiled=False)
+
+
 def measured(kernels: Written, name: str, target: str, dtype: str = "bfloat16") -> Resources:
     """What one kernel needs of a target; it is compiled, with the settings that a call on such a device would take."""
+    from triton.runtime.errors import PTXASError
+
     module = load_source(kernels.text, kernels.spec)
     found: dict[str, tuple[Any, int, int]] = {}
 
     def spills(settings: Mapping[str, int]) -> tuple[float, float]:
         if "maxnreg" in settings and target.startswith("gfx"):
             return 0, math.inf
-        compiled = compile_kernel(module, name, target, dtype, settings=settings)
+        try:
+            compiled = compile_kernel(module, name, target, dtype, settings=settings)
+        except PTXASError:
+            if settings == module.SETTINGS[name]:
+                raise OverLimit from None
+            return 0, math.inf
         found[str(settings)] = compiled, *_registers(compiled, target)
         registers, spilled = found[str(settings)][1:]
         return registers, spilled if compiled.metadata.shared <= SHARED_LIMIT[target] else math.inf
