@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-import torch
 
+import recurrence_dsl as rd
 from recurrence_dsl.resources import shipped_specs
+from recurrence_dsl.testing import assert_holds, case_for
+from recurrence_dsl.testing.properties import AGREEMENT, GRADIENTS
 
 from .compare import Case, assert_agreement, mixers
 
@@ -47,6 +49,11 @@ def test_recurrent_form(spec: str) -> None:
     assert_agreement(Case(spec, length=3, batch=1, heads=2, form="recurrent"))
 
 
-@pytest.mark.parametrize("spec", ["gated_delta_net", "kda", "mamba2", "retnet"])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("spec", SPECS)
 def test_half_precision(spec: str) -> None:
-    assert_agreement(Case(spec, length=19, batch=1, heads=1, dtype=torch.float16))
+    """Values are the interpreter's and gradients those of its definition, in float64, to what float16 admits."""
+    shapes = {"batch": 1, "heads": 1, "groups": 1, "length": 19, "size": 3, "sizes": {"V": 2}, "chunk_size": 16}
+    case = case_for(rd.load(spec), dtype="float16", scale=0.5, backend="triton", **shapes)
+    assert_holds(AGREEMENT, rd.load(spec), case)
+    assert_holds(GRADIENTS, rd.load(spec), case)
