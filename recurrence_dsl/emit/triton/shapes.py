@@ -42,3 +42,10 @@ def aligned(text: str, have: Dims, want: Dims) -> str:
         return text
     assert [d for d in want if d in have] == list(have), f"{have} do not stand in the order of {want}"
     return f"{text}[{', '.join(':' if d in have else 'None' for d in want)}]"
+
+
+def number_text(value: float) -> tuple[str, int]:
+    """A number as a literal that is a float, and how tightly it binds."""
+    if value in (float("inf"), -float("inf")):
+        return ("float('inf')", 9) if value > 0 else ("float('-inf')", 9)
+    return repr(float(value)), 3 if value < 0 else 9
