@@ -91,6 +91,12 @@ bench: $(READY) ## measure speed on this machine's CPU (some minutes; keep it ot
 bench-gpu: $(READY) ## check and time the Triton kernels on a GPU, beside fla's; ARGS=--dry runs it small on a CPU
 	$(BIN)/python -m benchmarks.gpu $(ARGS)
 
+# The specs whose kernels `make spills` compiles: what takes some minutes on two cores.
+SPILLS ?= retnet mamba2 gla hgrn2 rwkv6 delta_net gated_delta_net linear_attention lightning minimax min_gru hgrn
+.PHONY: spills
+spills: $(READY) ## compile specs' Triton kernels for sm_90; fail where one spills more than .ci/spills.json lists
+	$(BIN)/recurrence resources $(SPILLS) --target sm_90 --known .ci/spills.json $(ARGS)
+
 .PHONY: resources
 resources: $(READY) ## compile every spec's Triton kernels for sm_80, sm_90 and gfx942; fail on spills on sm_90 (half an hour)
 	$(BIN)/recurrence resources specs/*.spec $(ARGS)
