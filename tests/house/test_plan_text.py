@@ -22,3 +22,8 @@ def test_every_plan_has_its_flops_and_bytes():
         assert flops >= 4 * 128 * 128  # a state is written and read
     carry, finish = 2 * tensor + states, 4 * tensor + states  # k v, the states; q k v o, the states
     assert costs["forward", "split"][1] == carry + finish
+
+
+def test_states_larger_than_a_tile_of_all_tokens_have_the_shortest_chunks():
+    text = explain_stage(rd.load("gateloop"), "schedule", 1, {"K": 128, "V": 128}, "triton")
+    assert re.search(r"^  finish +parallel +16 ", text, re.MULTILINE)
