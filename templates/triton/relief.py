@@ -55,8 +55,8 @@ def _spills(name, args, fixed, settings):
         compiled._init_handles()
     except (triton.TritonError, RuntimeError):
         return 0, float("inf")
-    # what functions of the device keep in memory is no register
-    kept = sum(int(size) for size in re.findall(r"__local_depot\d+\[(\d+)\]", compiled.asm.get("ptx", "")))
+    # what functions of the device keep in memory, in whole units of 8 bytes, is no register
+    kept = sum(-(-int(size) // 8) * 8 for size in re.findall(r"__local_depot\d+\[(\d+)\]", compiled.asm.get("ptx", "")))
     return compiled.n_regs, max(0, 4 * compiled.n_spills - kept)
 
 
