@@ -11,6 +11,8 @@ from collections.abc import Collection, Mapping
 
 from ..program.ops import LEADING, ROW, Mask, Op, Prim, Program, Value
 
+CUT = -200.0
+"""A ladder takes no log-decay below this for what it is, in any precision (`_LEAST` in its template)."""
 _SIDE_OF = {"upto": "late", "after": "early"}
 _SIDES = {Op.SCORES: ((0, "late"), (1, "early")), Op.APPLY: ((1, "early"),), Op.APPLY_T: ((1, "late"),)}
 """Which operands of a product take factors, and which factors."""
@@ -71,17 +73,43 @@ def carried(program: Program, found: Mapping[int, tuple[int, str]], uses: Mappin
     return result
 
 
-def printing_order(program: Program, found: dict[int, tuple[int, str]]) -> list[Value]:
-    """The values without the sums that only `found` used, and each pair before what is read off it."""
+def unfloored(program: Program, found: Mapping[int, tuple[int, str]]) -> dict[int, int]:
+    """Log-decays with a floor below what ladders take, which only ladders see: value -> what has no floor."""
+    result = {}
+    seen = _seen(program, found)
+    for v in program.values:
+        if v.op is Op.MAP and v.attr is Prim.MAX and v.index not in seen:
+            x, floor = (program.values[a] for a in v.args)
+            if floor.op is Op.NUMBER and float(floor.attr) <= CUT and x.dims == v.dims:  # type: ignore[arg-type]
+                result[v.index] = x.index
+    return result
+
+
+def _seen(program: Program, found: Mapping[int, tuple[int, str]]) -> set[int]:
+    """What is used by more than ladders."""
+    sums = _sums(program, found)
+    ladders = {v.index for v in program.values if v.op is Op.PAIR and by_channel(v)}
+    users = (v for v in program.values if v.index not in sums | ladders)
+    return {i for _, i in program.outputs} | {a for v in users for a in v.args}
+
+
+def _sums(program: Program, found: Mapping[int, tuple[int, str]]) -> set[int]:
+    """The sums that only `found` uses."""
     wanted = {i for _, i in program.outputs}
     wanted |= {a for v in program.values if v.index not in found for a in v.args}
-    sums = {program.values[i].args[0] for i in found} - wanted
+    return {program.values[i].args[0] for i in found} - wanted
+
+
+def printing_order(program: Program, found: Mapping[int, tuple[int, str]]) -> list[Value]:
+    """The values without what is not needed any more: sums that only `found` used, floors that ladders do without. Each
+    pair stands before what is read off it."""
+    gone = _sums(program, found) | unfloored(program, found).keys()
     order: list[Value] = []
     placed: set[int] = set()
     for v in program.values:
         first = (found[v.index][0],) if v.index in found else ()
         for i in (*first, v.index):
-            if i not in placed | sums:
+            if i not in placed | gone:
                 placed.add(i)
                 order.append(program.values[i])
     return order

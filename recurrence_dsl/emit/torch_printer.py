@@ -7,7 +7,7 @@ from typing import assert_never
 from ..program.ops import BATCH, COL, HEAD, LEADING, LEAVES, ROW, Mask, Op, Value
 from .layout import shaped
 from .torch_contract import Operand, contraction
-from .torch_ladder import by_channel, carried, printing_order, read_off, sides
+from .torch_ladder import by_channel, carried, printing_order, read_off, sides, unfloored
 from .torch_pointwise import TorchPointwise
 from .torch_shapes import Sizes, aligned
 
@@ -25,6 +25,7 @@ class TorchPrinter(TorchPointwise):
         """The statements of the static part or of the block's part."""
         lines: list[str] = []
         self.fusions, self.read_off = self._fusions(), read_off(self.program, self.static)
+        self.unfloored = unfloored(self.program, self.read_off)
         self.carried = carried(self.program, self.read_off, self.uses)
         taken_up = self.taken_up()
         for v in printing_order(self.program, self.read_off):
@@ -234,6 +235,7 @@ class TorchPrinter(TorchPointwise):
         self.helpers.update(("ladder" if axes else "pair", "decay"))
         if not axes:
             return f"_pair({self.text(g)}, {strict})"
+        g = self.unfloored.get(g, g)
         flat = f"{self.atom(g)}.flatten(-{len(axes)})" if len(axes) > 1 else self.text(g)
         return f"_ladder({flat}, {strict})"
 
