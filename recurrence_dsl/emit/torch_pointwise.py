@@ -117,7 +117,10 @@ class TorchPointwise(TorchOperands):
         x = v.args[0]
         match prim:
             case Prim.NEG:
-                return self._negated(x)
+                over = self._over(v) and not self._operand(x)[0].startswith("-")
+                return (f"{self.atom(x)}.neg_()", 9) if over else self._negated(x)
+            case Prim.EXP if self._over(v):
+                return f"{self.atom(x)}.exp_()", 9
             case Prim.DECAY:
                 self.helpers.add("decay")
                 return f"_decay({self.text(x)})", 9
@@ -163,6 +166,10 @@ class TorchPointwise(TorchOperands):
         if sign in "+*" and self._used_up(y, v):
             return f"{self.atom(y)}.{method}({self.fit(x, v.dims)[0]})"
         return ""
+
+    def _over(self, v: Value) -> bool:
+        """May the result be written over the only operand?"""
+        return self.in_place and v.index not in self.static and self._used_up(v.args[0], v)
 
     def _used_up(self, index: int, v: Value) -> bool:
         x = self.program.values[index]
