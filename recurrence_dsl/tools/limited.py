@@ -8,7 +8,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any
 
-SECONDS = 60
+SECONDS = 180
 """Of a processor's time, for the process itself and for each program that it starts."""
 BYTES = 4 << 30
 """Of memory, likewise."""
