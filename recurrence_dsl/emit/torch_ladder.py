@@ -7,6 +7,7 @@ over all of the rows are exponentiated, the ladder has these decays already.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 
 from ..program.ops import LEADING, ROW, Mask, Op, Prim, Program, Value
@@ -74,23 +75,23 @@ def carried(program: Program, found: Mapping[int, tuple[int, str]], uses: Mappin
 
 
 def unfloored(program: Program, found: Mapping[int, tuple[int, str]]) -> dict[int, int]:
-    """Log-decays with a floor below what ladders take, which only ladders see: value -> what has no floor."""
+    """Log-decays with a floor below what a ladder takes, which nothing but it sees: value -> what has no floor."""
     result = {}
-    seen = _seen(program, found)
-    for v in program.values:
-        if v.op is Op.MAP and v.attr is Prim.MAX and v.index not in seen:
+    ladders = [v for v in program.values if v.op is Op.PAIR and by_channel(v)]
+    of_one = {a for a, count in Counter(a for p in ladders for a in p.args).items() if count == 1}
+    for i in of_one - _seen(program, found, {v.index for v in ladders}):
+        v = program.values[i]
+        if v.op is Op.MAP and v.attr is Prim.MAX:
             x, floor = (program.values[a] for a in v.args)
             if floor.op is Op.NUMBER and float(floor.attr) <= CUT and x.dims == v.dims:  # type: ignore[arg-type]
                 result[v.index] = x.index
     return result
 
 
-def _seen(program: Program, found: Mapping[int, tuple[int, str]]) -> set[int]:
+def _seen(program: Program, found: Mapping[int, tuple[int, str]], ladders: set[int]) -> set[int]:
     """What is used by more than ladders."""
-    sums = _sums(program, found)
-    ladders = {v.index for v in program.values if v.op is Op.PAIR and by_channel(v)}
-    users = (v for v in program.values if v.index not in sums | ladders)
-    return {i for _, i in program.outputs} | {a for v in users for a in v.args}
+    gone = _sums(program, found) | ladders
+    return {i for _, i in program.outputs} | {a for v in program.values if v.index not in gone for a in v.args}
 
 
 def _sums(program: Program, found: Mapping[int, tuple[int, str]]) -> set[int]:

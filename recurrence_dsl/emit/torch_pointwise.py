@@ -117,7 +117,7 @@ class TorchPointwise(TorchOperands):
         x = v.args[0]
         match prim:
             case Prim.NEG:
-                over = self._over(v) and not self._operand(x)[0].startswith("-")
+                over = self._over(v) and not self._passed_over(v) and not self._operand(x)[0].startswith("-")
                 return (f"{self.atom(x)}.neg_()", 9) if over else self._negated(x)
             case Prim.EXP if self._over(v):
                 return f"{self.atom(x)}.exp_()", 9
@@ -170,6 +170,11 @@ class TorchPointwise(TorchOperands):
     def _over(self, v: Value) -> bool:
         """May the result be written over the only operand?"""
         return self.in_place and v.index not in self.static and self._used_up(v.args[0], v)
+
+    def _passed_over(self, v: Value) -> bool:
+        """Is a negated value used by what negates it again, and so reads the value itself?"""
+        again = (Prim.NEG, Prim.SOFTPLUS)
+        return any(u.op is Op.MAP and u.attr in again and v.index in u.args for u in self.program.values)
 
     def _used_up(self, index: int, v: Value) -> bool:
         x = self.program.values[index]

@@ -6,6 +6,7 @@ import resource
 from collections.abc import Callable
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 SECONDS = 180
@@ -39,7 +40,8 @@ def limited(call: Callable[..., Any], *given: object, seconds: int = SECONDS, si
 
 def _run(answer: Connection, seconds: int, size: int, call: Callable[..., Any], given: tuple[object, ...]) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-    resource.setrlimit(resource.RLIMIT_DATA, (size, size))
+    room = _in_use() + size  # a fork begins with what its parent holds
+    resource.setrlimit(resource.RLIMIT_DATA, (room, room))
     try:
         found: tuple[bool, Any] = True, call(*given)
     except MemoryError:
@@ -47,6 +49,14 @@ def _run(answer: Connection, seconds: int, size: int, call: Callable[..., Any], 
     except Exception as fault:  # noqa: BLE001 - raised again in the process that waits
         found = False, fault
     answer.send(found)
+
+
+def _in_use() -> int:
+    """Bytes of data that this process has mapped; 0 where the system does not say."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
+    except OSError:
+        return 0
 
 
 __all__ = ["BYTES", "SECONDS", "OverLimit", "limited"]
