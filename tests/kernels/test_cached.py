@@ -7,7 +7,7 @@ import re
 import pytest
 
 from recurrence_dsl.program.ops import Program
-from recurrence_dsl.schedule import pressure
+from recurrence_dsl.schedule import maker, pressure
 from recurrence_dsl.schedule.maker import ROOM, Choice, Maker
 from recurrence_dsl.schedule.tasks import Walk
 
@@ -22,6 +22,7 @@ SPECS = ["gated_delta_net", "gla", "retnet", "rwkv6", "rwkv7", "gated_slots", "l
 @pytest.fixture(autouse=True)
 def registers_hold_no_state(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pressure, "WALKING", 1000.0)
+    monkeypatch.setattr(maker, "STRAIGHT", 1000.0)
 
 
 @pytest.mark.parametrize("spec", SPECS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from recurrence_dsl.schedule import finishing, pressure
+from recurrence_dsl.schedule import finishing, maker, pressure
 from recurrence_dsl.schedule.maker import ROOM
 
 from .compare import Case, assert_agreement, mixers
@@ -19,6 +19,7 @@ def small_register_file(monkeypatch: pytest.MonkeyPatch) -> None:
     """A device on which no kernel for all gradients fits."""
     for warps in (4, 8):
         monkeypatch.setitem(ROOM, warps, 25.0)
+    monkeypatch.setattr(maker, "STRAIGHT", 25.0)
     monkeypatch.setattr(pressure, "WALKING", 0.0)
     monkeypatch.setattr(finishing, "MISSED", 1e6)
 

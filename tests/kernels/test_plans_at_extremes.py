@@ -15,7 +15,7 @@ from torch import Tensor
 from recurrence_dsl.runtime.tuning.clock import seconds
 from recurrence_dsl.runtime.tuning.proof import Call
 from recurrence_dsl.runtime.tuning.tuner import CallBench
-from recurrence_dsl.schedule import finishing, pressure
+from recurrence_dsl.schedule import finishing, maker, pressure
 from recurrence_dsl.schedule.maker import ROOM
 
 from .compare import Case, assert_agreement, mixers, random_inputs, random_state
@@ -64,6 +64,7 @@ def extreme(x: Tensor) -> Tensor:
 @pytest.fixture
 def no_state_in_registers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pressure, "WALKING", 1000.0)
+    monkeypatch.setattr(maker, "STRAIGHT", 1000.0)
 
 
 @pytest.fixture
@@ -71,6 +72,7 @@ def few_registers(monkeypatch: pytest.MonkeyPatch) -> None:
     """A device on which no kernel for all gradients fits, but a walk with half of them does."""
     for warps in (4, 8):
         monkeypatch.setitem(ROOM, warps, 50.0)
+    monkeypatch.setattr(maker, "STRAIGHT", 50.0)
     monkeypatch.setattr(pressure, "WALKING", 0.0)
     monkeypatch.setattr(finishing, "MISSED", 1e6)
 
