@@ -11,6 +11,7 @@ import torch
 
 import recurrence_dsl as rd
 import recurrence_dsl.runtime.kernels as kernels_module
+from recurrence_dsl.runtime.load import load_source
 
 from .compare import Case, assert_agreement, everything, mixers, random_inputs, random_state
 
@@ -154,6 +155,16 @@ def test_what_is_not_written_or_beside_is_found(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(kernels_module, "source", tampered)
     with pytest.raises(AssertionError, match=r"beyond|not finite"):
         assert_agreement(Case("retnet", length=21, batch=1, heads=2, plans=FUSED))
+
+
+def test_an_edited_copy_leaves_the_first_ones_operators_alone() -> None:
+    case = Case("retnet", length=5, batch=1, heads=2)
+    kernels, _ = mixers(case)
+    inputs = random_inputs(kernels.spec, case)
+    wanted = kernels(**inputs)
+    copy = load_source(f"{Path(kernels.kernels.__file__).read_text()}\n_Call = None\n", "edited")
+    assert copy.NAME != kernels.kernels.NAME
+    assert torch.equal(kernels(**inputs), wanted)
 
 
 def test_real_numbers_where_complex_ones_are_meant() -> None:
