@@ -186,6 +186,13 @@ def is_inverse(v: Value) -> bool:
     return v.op is Op.INVERSE or (is_stored(v) and str(v.attr).startswith(STORED_INVERSE))
 
 
+def is_cotangent(v: Value) -> bool:
+    """Is this leaf linear in the gradients that come in?"""
+    return v.op is Op.COTANGENT or (is_stored(v) and str(v.attr).startswith(SOLVED_BACK))
+
+
 STORED_INVERSE = "@inverse"
 """How names of stored inverses begin."""
+SOLVED, SOLVED_BACK = "@solved", "@dsolved"
+"""How names of stored solutions of systems begin, and of transposed systems for gradients."""
 LEAVES = frozenset((Op.INPUT, Op.PARAM, Op.STATE, Op.COTANGENT, Op.NUMBER, Op.SIZE, Op.HEAD_INDEX, Op.HEAD_COUNT))

@@ -26,10 +26,12 @@ Groups = tuple[tuple[str, str, Program], ...]
 
 @dataclass(frozen=True, slots=True)
 class Backward:
-    """Kernels for all gradients, and the chunk that they are made for; `whole`: one kernel, which needs no shares."""
+    """Kernels for all gradients, the chunk that they are made for, and the bytes that they cost for each token and
+    head; `whole`: one kernel, which needs no shares."""
 
     launches: tuple[Launch, ...]
     chunk: int
+    cost: float
     whole: bool = False
 
 
@@ -38,21 +40,21 @@ def finishing(maker: Maker, program: Program, chunks: tuple[int, ...]) -> Backwa
 
     Registers that a kernel lacks cost what it takes to store and load them again.
     """
-    best: tuple[float, float, Backward] | None = None
+    best: tuple[float, Backward] | None = None
     spec, sizes = maker.recurrence.spec, maker.sizes
     for chunk in chunks:
         for groups in _ways(program, tuple(sizes)):
             found = tuple(maker.launch(name, doc, part, Walk.PARALLEL, (chunk,)) for name, doc, part in groups)
             spilled = sum(_spilled(x, sizes) for x in found)
             cost = spilled + gradient_bytes(spec, found, sizes) + 2 * state_bytes(spec, sizes, chunk)
-            if best is None or cost < best[0]:
-                best = cost, spilled, Backward(found, chunk)
             if not spilled and len(found) == 1 and not found[0].task.partial:
-                return Backward(found, chunk, whole=True)
-        if best is not None and not best[1] and not any(x.task.partial for x in best[2].launches):
+                return Backward(found, chunk, cost, whole=True)
+            if best is None or cost < best[1].cost:
+                best = spilled, Backward(found, chunk, cost)
+        if best is not None and not best[0] and not any(x.task.partial for x in best[1].launches):
             break
     assert best is not None
-    return best[2]
+    return best[1]
 
 
 def _spilled(launch: Launch, sizes: Mapping[str, int]) -> float:

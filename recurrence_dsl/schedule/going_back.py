@@ -7,12 +7,15 @@ from dataclasses import dataclass, replace
 
 from ..program.ops import Program, only
 from .finishing import Backward
+from .handing import Handed
 from .maker import Maker
 from .rearranging import rearranged
 from .tasks import Launch, Walk
 
 _CACHED = "All gradients; those of the states lie in memory between chunks."
 Plans = dict[str, tuple[str, ...]]
+WALKED = ("state:", "keep:")
+"""Results that a walk is there for: what it carries, and what it stores for other kernels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,7 @@ class GoingBack:
 
 
 def going_back(
-    maker: Maker, program: Program, back: Backward, chunks: tuple[int, ...], first: tuple[str, ...]
+    maker: Maker, parts: Handed, back: Backward, chunks: tuple[int, ...], first: tuple[str, ...]
 ) -> GoingBack:
     """Kernels and plans for an adjoint, when it is known how all chunks are finished.
 
@@ -35,20 +38,20 @@ def going_back(
     and head, which stays in the device's cache.
     """
     finish = tuple(x.task.name for x in back.launches)
-    states = only(program, lambda key: key.startswith("state:"))
+    states = only(parts.backward, lambda key: key.startswith(WALKED))
     doc = "The states' gradients after each chunk."
     carry = maker.launch("carry_back", doc, states, Walk.REVERSE, chunks, back.chunk)
     launches, plans = [carry, *back.launches], {"split": (*first, "carry_back", *finish)}
-    gradient = maker.fitting("gradient", "All gradients.", program, Walk.REVERSE, back.chunk)
+    gradient = maker.fitting("gradient", "All gradients.", parts.gradient, Walk.REVERSE, back.chunk)
     if gradient is not None and not gradient.task.partial:
         launches.append(gradient)
         plans["fused"] = (*first, "gradient")
     else:
-        cached = maker.cached("gradient", _CACHED, rearranged(program), Walk.REVERSE, back.chunk)
+        cached = maker.cached("gradient", _CACHED, rearranged(parts.gradient), Walk.REVERSE, back.chunk)
         if cached is not None:
             launches.append(cached)
             plans["cached"] = (*first, "gradient")
-    for merged, rest in _merged(maker, program, back):
+    for merged, rest in _merged(maker, parts.backward, back):
         launches.append(merged)
         plans["merged"] = (*first, merged.task.name, rest)
     return GoingBack(carry, tuple(launches), plans, first)
@@ -59,7 +62,7 @@ def _merged(maker: Maker, program: Program, back: Backward) -> list[tuple[Launch
     doc = "The states' gradients after each chunk, and those of each chunk that follow from them."
     for one, other in itertools.permutations(back.launches, 2):
         also = {key for key, _ in one.task.program.outputs}
-        part = only(program, lambda key: key.startswith("state:") or key in also)  # noqa: B023
+        part = only(program, lambda key: key.startswith(WALKED) or key in also)  # noqa: B023
         found = maker.fitting("walk_back", doc, part, Walk.REVERSE, back.chunk)
         if found is not None and not found.task.partial and len(back.launches) == 2:
             return [(replace(found, task=replace(found.task, keep=back.chunk)), other.task.name)]

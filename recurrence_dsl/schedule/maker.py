@@ -19,6 +19,9 @@ take the others."""
 STRAIGHT = 125.0
 """Likewise for eight warps that compute all gradients of a chunk without a loop: the compiler moves loads and products
 of long straight code ahead, and then holds more of them than the order of the tiles does."""
+MEASURED = 320.0
+"""Likewise for a kernel that is taken only where it is measured to be the fastest: with so many by the estimate they
+spilled 700 bytes a thread at most."""
 PARTS = 64
 """Largest block of a divided axis in a walk, where instances for each sequence and head are few."""
 
@@ -26,13 +29,14 @@ PARTS = 64
 @dataclass(frozen=True, slots=True)
 class Choice:
     """Blocks of the divided axes and of the axis looped over, and registers of a thread by the number of warps.
-    `straight` tells long code without a loop from other kernels."""
+    `straight` tells long code without a loop from other kernels; `least` is the smallest block of an axis."""
 
     splits: Mapping[str, int]
     loop: tuple[str, int] | None
     chunk: int
     registers: Mapping[int, float]
     straight: bool = False
+    least: int = 1
 
     @property
     def warps(self) -> int:
@@ -76,10 +80,11 @@ class Maker:
         """A walk for what registers cannot hold: what it carries lies in memory between chunks, and may be looped over.
 
         Nothing is divided over instances, for each reads again all that it stored; and no gradient of a param, which is
-        added up over the walk, may lie along the loop. None where no choice fits; else the one that holds the least.
+        added up over the walk, may lie along the loop. The choice that holds the least; None if that is too much even
+        for a kernel that is only taken if measured.
         """
         added = {a for k, i in program.outputs if k.startswith("param:") for a in program.values[i].dims}
-        whole = [c for c in self.choices(program, Walk.PARALLEL, (chunk,)) if not c.splits and c.fits]
+        whole = [c for c in self.choices(program, Walk.PARALLEL, (chunk,)) if not c.splits and c.held <= MEASURED]
         fitting = [c for c in whole if c.loop is None or c.loop[0] not in added]
         if not fitting:
             return None
@@ -109,11 +114,21 @@ class Maker:
         return math.prod(-(-self.sizes[a] // block) for a, block in choice.splits.items())
 
     def _made(self, name: str, doc: str, program: Program, walk: Walk, keep: int, choice: Choice) -> Launch:
-        splits = tuple(choice.splits)
+        splits = self._divisible(program, walk, choice)
         loop = choice.loop[0] if choice.loop else None
         task = Task(name, doc, program, walk, keep, splits, shares(program, splits), loop)
-        blocks = {**choice.splits, **(dict([choice.loop]) if choice.loop else {})}
+        full = {a: block_of(self.sizes[a], choice.least) for a in splits}
+        blocks = {**full, **choice.splits, **(dict([choice.loop]) if choice.loop else {})}
         return Launch(task, Settings(choice.chunk, tuple(blocks.items()), choice.warps))
+
+    def _divisible(self, program: Program, walk: Walk, choice: Choice) -> tuple[str, ...]:
+        """The axes whose blocks are a setting: those that are divided and, where no gradient would come in shares, one
+        that may be, should tiles turn out to need smaller blocks."""
+        if any(key.startswith(("input:", "param:")) for key, _ in program.outputs):
+            return tuple(choice.splits)
+        loop = choice.loop[0] if choice.loop else None
+        free = [a for a in self.sizes if a != loop and may_split(program, a, walk is Walk.REVERSE)]
+        return tuple(dict.fromkeys((*choice.splits, *free[-1:])))
 
     def choices(self, program: Program, walk: Walk, chunks: tuple[int, ...]) -> Iterator[Choice]:
         """What may be tried, the best first: few blocks before many, loops before dividing an axis over instances."""
@@ -127,7 +142,7 @@ class Maker:
                 for loop in (None, *self._loops(looped, {**full, **splits})):
                     blocks = {**full, **splits, **(dict([loop]) if loop else {})}
                     needs = body.registers(blocks, chunk, loop[0] if loop else None, tuple(ROOM))
-                    yield Choice(splits, loop, chunk, needs, gradients and loop is None)
+                    yield Choice(splits, loop, chunk, needs, gradients and loop is None, body.least)
 
     def _splits(self, free: list[str], full: Mapping[str, int], walk: Walk) -> Iterator[dict[str, int]]:
         """Ever smaller blocks of the axes that may be divided, the largest halved first."""

@@ -57,9 +57,9 @@ def prepared(body: Program, backward: Program) -> Prepared | None:
     if not names or any(onwards.values[i].is_complex for i in names):
         return None
     known: dict[object, int] = {}
-    named = {n: names[i] for i, n in enumerate(_numbered(onwards, known)) if i in names}
-    named_back = {i: named[n] for i, n in enumerate(_numbered(back, known)) if n in named}
-    parts = _cut(onwards, names), _cut(back, named_back)
+    named = {n: names[i] for i, n in enumerate(numbered(onwards, known)) if i in names}
+    named_back = {i: named[n] for i, n in enumerate(numbered(back, known)) if n in named}
+    parts = cut(onwards, names), cut(back, named_back)
     read = {str(v.attr) for p in parts for v in p.values if is_stored(v)}
     kept = tuple((f"keep:{name}", i) for i, name in names.items() if name in read)
     return Prepared(only(replace(onwards, outputs=kept), lambda key: True), *parts)
@@ -104,7 +104,7 @@ def _by_channel(pair: Value) -> bool:
     return any(d not in LEADING for d in pair.dims)
 
 
-def _numbered(program: Program, known: dict[object, int]) -> list[int]:
+def numbered(program: Program, known: dict[object, int]) -> list[int]:
     """For each value a number that equal computations share, in whatever program; `known` remembers them."""
     found: list[int] = []
     for v in program.values:
@@ -113,15 +113,20 @@ def _numbered(program: Program, known: dict[object, int]) -> list[int]:
     return found
 
 
-def _cut(program: Program, names: Mapping[int, str]) -> Program:
+def cut(program: Program, names: Mapping[int, str]) -> Program:
     """The program with stored values as leaves."""
     counts = term_counts(program)
     values = tuple(
         Value(v.index, Op.INPUT, (), names[v.index], v.dims, v.is_complex, v.hint) if v.index in names else v
         for v in program.values
     )
-    terms = tuple((name, counts[i]) for i, name in names.items() if i in counts)
+    terms = (*program.terms, *((name, counts[i]) for i, name in names.items() if i in counts))
     return only(replace(program, values=values, terms=terms), lambda key: True)
+
+
+def stores(program: Program) -> tuple[str, ...]:
+    """The names, without their @, of what a kernel stores for others."""
+    return tuple(key.removeprefix("keep:@") for key, _ in program.outputs if key.startswith("keep:"))
 
 
 def stored_values(program: Program) -> dict[str, Stored]:

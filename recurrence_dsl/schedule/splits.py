@@ -1,14 +1,14 @@
 """Which axes of a block program may be divided over kernel instances that know nothing of one another.
 
 An axis may be divided when nothing but a gradient sums over it, and no such sum meets the axis again. Gradients are
-linear
-in the cotangents, so an instance can add up its part of the axis: what lacks the axis is then a *share*, and the shares
-add up to the gradient.
+linear in the cotangents, so an instance can add up its part of the axis: what lacks the axis is then a *share*, and the
+shares add up to the gradient. What reads solutions for gradients is not divided where it sums over them: the bytes of
+its shares would be those that storing the solutions has saved.
 """
 
 from __future__ import annotations
 
-from ..program.ops import Op, Program, Value
+from ..program.ops import Op, Program, Value, is_cotangent
 
 _REDUCING = frozenset((Op.SUM, Op.CONTRACT, Op.SCORES))
 _MIXING = frozenset((Op.AMAX, Op.PEAK, Op.RENAME))
@@ -26,7 +26,7 @@ def may_split(program: Program, axis: str, carried: bool) -> bool:
             return False
         if v.op is Op.RENAME and v.attr[1] == axis:  # type: ignore[index]
             return False  # the operand is whole
-        if any(a in cut for a in v.args) or (v.op is Op.COTANGENT and not here):
+        if any(a in cut for a in v.args) or (is_cotangent(v) and not here):
             cut.add(v.index)
         if v.op in _REDUCING and _loses(program, v, axis):
             if v.index not in linear:
@@ -40,7 +40,7 @@ def may_split(program: Program, axis: str, carried: bool) -> bool:
 
 def shares(program: Program, axes: tuple[str, ...]) -> frozenset[str]:
     """Names of inputs whose gradients come in shares when the axes are divided."""
-    if not any(v.op is Op.COTANGENT for v in program.values):
+    if not any(is_cotangent(v) for v in program.values):
         return frozenset()
     found = set()
     for key, i in program.outputs:

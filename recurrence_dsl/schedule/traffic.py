@@ -9,14 +9,14 @@ which stays in the cache.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..check.spec import Declared, Spec
 from ..program.ops import Op, Program, is_stored
 from ..program.step import carried_names
 from .cost import flops
-from .preparing import stored_values
+from .preparing import stored_values, stores
 from .tasks import Launch, Task, TritonPlan, Walk
 
 WIDTH = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -61,19 +61,23 @@ def plan_traffic(
         return Traffic(name, moved, least, sum(flops(x.task.program, sizes, x.settings.chunk) for x in used))
 
     forward, backward = counter.least()
-    kept = [(f"{name}, {what}", rest) for name, kernels in plan.backward for what, rest in _after_keeping(kernels)]
+    solving = frozenset(x.task.name for x in plan.launches if x.task.keep and stores(x.task.program))
+    kept = [
+        (f"{name}, {what}", rest) for name, kernels in plan.backward for what, rest in _after_keeping(kernels, solving)
+    ]
     return (
         tuple(one(name, kernels, forward, "transit" not in kernels) for name, kernels in plan.forward),
         tuple(one(name, kernels, backward) for name, kernels in (*plan.backward, *kept)),
     )
 
 
-def _after_keeping(kernels: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """What is left of a way back for what a forward pass has stored."""
+def _after_keeping(kernels: tuple[str, ...], solving: frozenset[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """What is left of a way back for what a forward pass has stored; `solving` walks store more than states."""
     if kernels[0] == "carry":
         yield "states kept", kernels[1:]
     if kernels[0] == "prepare":
-        yield "states kept", (kernels[0], *kernels[2:])
+        if kernels[1] not in solving:
+            yield "states kept", (kernels[0], *kernels[2:])
         yield "states and prepared kept", kernels[2:]
 
 
@@ -88,6 +92,12 @@ def gradient_bytes(spec: Spec, launches: tuple[Launch, ...], sizes: Mapping[str,
     """What kernels move in bfloat16, adding up shares of gradients included."""
     counter = _Counter(spec, dict(sizes), "bfloat16", 1)
     return sum(counter.whole(x) for x in launches)
+
+
+def stored_bytes(spec: Spec, programs: Iterable[Program], sizes: Mapping[str, int]) -> float:
+    """What it takes to write what walks store for other kernels in bfloat16."""
+    counter = _Counter(spec, dict(sizes), "bfloat16", 1)
+    return sum(counter.stored(p, name, 1) for p in programs for name in stores(p))
 
 
 def state_bytes(spec: Spec, sizes: Mapping[str, int], chunk: int) -> float:
@@ -118,8 +128,8 @@ class _Counter:
         yield from self._read(task, launch.settings.chunk)
         for key, _ in task.program.outputs:
             kind, name = key.split(":")
-            if kind == "keep":
-                yield Movement(f"made_{name[1:]}", self._stored(task.program, name[1:], launch.settings.chunk))
+            if kind == "keep" and (keeps or not task.keep):
+                yield Movement(f"made_{name[1:]}", self.stored(task.program, name[1:], launch.settings.chunk))
             elif kind == "output":
                 yield Movement(f"out_{name}", self._token(self._declared(name)))
             elif kind == "input":
@@ -133,7 +143,7 @@ class _Counter:
         for v in task.program.values:
             name = str(v.attr)
             if is_stored(v):
-                yield Movement(f"made_{name[1:]}", self._stored(task.program, name[1:], chunk))
+                yield Movement(f"made_{name[1:]}", self.stored(task.program, name[1:], chunk))
             elif v.op is Op.INPUT:
                 yield Movement(f"in_{name}", self._token(self._declared(name)))
             elif v.op is Op.STATE and task.walk is not Walk.FORWARD:
@@ -143,7 +153,7 @@ class _Counter:
             elif v.op is Op.COTANGENT and task.walk is Walk.PARALLEL:
                 yield Movement(f"kept_d_{name[6:]}", self.state(name[6:], chunk))
 
-    def _stored(self, program: Program, name: str, chunk: int) -> float:
+    def stored(self, program: Program, name: str, chunk: int) -> float:
         """Tiles of pairs of tokens, or what each token has."""
         stored = stored_values(program)[name]
         numbers = chunk if stored.pairs else math.prod(self.sizes[a] for a in stored.axes)

@@ -5,8 +5,8 @@ state in registers. *split*: a kernel that only carries the state along and stor
 that finishes all chunks at once. *phases* and *prepared*: before these, or before the fused walk, one more kernel takes
 all chunks at once and stores what is dear and depends on no state. *segments*: a sequence is cut, and each piece walked
 over side by side, once from zero and, when the pieces' effects are joined, once more from the state before it. The
-backward pass walks in reverse, and reads what is prepared; *merged*: what follows from the state's gradient alone is
-computed on the way.
+backward pass walks in reverse, and reads what is prepared, and what walks solve for where that is handed on; *merged*:
+what follows from the state's gradient alone is computed on the way; *cached*: one walk computes all gradients.
 """
 
 from __future__ import annotations
@@ -17,15 +17,19 @@ from dataclasses import replace
 
 from ..maths.recurrence import Form, Recurrence
 from ..program.ops import BATCH, COL, HEAD, ROW, Op, Program, only
-from .finishing import finishing
-from .going_back import GoingBack, Plans, going_back
+from .finishing import Backward, finishing
+from .going_back import WALKED, GoingBack, Plans, going_back
+from .handing import Handed, handed, nothing_handed
 from .maker import Maker
 from .preparing import Prepared, prepared
 from .segments import Composition, composition
 from .tasks import Launch, Start, TritonPlan, Walk
+from .traffic import stored_bytes
 
 PAIR_CHUNK = 64
 """Tokens a chunk where pairs of tokens are multiplied as matrices."""
+CLEARLY = 0.9
+"""What of the bytes must be left for solutions to be handed on: they are more to keep for the backward pass."""
 SCAN_NUMBERS = 8192
 """Numbers in a tile of states at every token of a chunk."""
 
@@ -47,19 +51,22 @@ def triton_plan(
     ready = prepared(body, backward)
     back = None if _has_inverse(ready) else finishing(maker, _leaves(backward), wanted)
     reads = ready is not None and (back is None or not back.whole)
-    behind = ready.backward if ready and reads else backward
-    back = finishing(maker, _leaves(behind), wanted) if reads or back is None else back
+    parts = nothing_handed(ready.body if ready else body, ready.backward if ready and reads else backward)
+    if back is None or reads:
+        back = finishing(maker, _leaves(parts.rest), wanted)
+    if reads:
+        back, parts = _cheaper(maker, back, parts, wanted)
     chunks = (back.chunk, *(() if chunk_size else tuple(c for c in (32, 16) if c < back.chunk)))
     onwards = _onwards(maker, body, chunks)
     launches, forward = [*onwards], {"fused": ("forward",), "split": ("carry", "finish")}
     if ready:
-        launches += _phases(maker, ready, back.chunk)
+        launches += _phases(maker, ready.prepare, parts, back.chunk)
         forward |= {
             "prepared": ("prepare", "forward_prepared"),
             "phases": ("prepare", "carry_prepared", "finish_prepared"),
         }
     first = ("prepare", "carry_prepared") if reads else ("carry",)
-    reverse = going_back(maker, behind, back, chunks[:1] if reads else chunks, first)
+    reverse = going_back(maker, parts, back, chunks[:1] if reads else chunks, first)
     launches += [*reverse.launches, maker.launch("step", "One token.", step, Walk.FORWARD, (1,))]
     backwards = dict(reverse.plans)
     composed = composition(recurrence, body, backward, sizes)
@@ -106,14 +113,25 @@ def _onwards(maker: Maker, body: Program, chunks: tuple[int, ...]) -> list[Launc
     ]
 
 
-def _phases(maker: Maker, ready: Prepared, chunk: int) -> list[Launch]:
+def _cheaper(maker: Maker, back: Backward, parts: Handed, chunks: tuple[int, ...]) -> tuple[Backward, Handed]:
+    """Kernels that finish all gradients, and what is handed on to them: what walks solve for, where that costs fewer
+    bytes."""
+    solved = handed(parts.body, parts.backward)
+    if solved is None:
+        return back, parts
+    found = finishing(maker, _leaves(solved.rest), chunks)
+    stored = stored_bytes(maker.recurrence.spec, (solved.body, solved.backward), maker.sizes)
+    return (found, solved) if found.cost + stored < CLEARLY * back.cost else (back, parts)
+
+
+def _phases(maker: Maker, prepare: Program, parts: Handed, chunk: int) -> list[Launch]:
     """What is stored for each chunk, and the kernels that read it."""
-    doc, body = "What each chunk's kernels need of pairs of its tokens.", ready.body
+    doc, body = "What each chunk's kernels need of pairs of its tokens.", parts.body
     return [
-        maker.launch("prepare", doc, ready.prepare, Walk.PARALLEL, (chunk,)),
+        maker.launch("prepare", doc, prepare, Walk.PARALLEL, (chunk,)),
         maker.launch("forward_prepared", "Outputs and the last states.", body, Walk.FORWARD, (chunk,), chunk),
         maker.launch("carry_prepared", "The states before each chunk.", _states(body), Walk.FORWARD, (chunk,), chunk),
-        maker.launch("finish_prepared", "Outputs of each chunk.", _outputs(body), Walk.PARALLEL, (chunk,)),
+        maker.launch("finish_prepared", "Outputs of each chunk.", _outputs(parts.finish), Walk.PARALLEL, (chunk,)),
     ]
 
 
@@ -121,7 +139,12 @@ def _segment_launches(recurrence: Recurrence, composed: Composition, carry: Laun
     """What a segment adds to the state and to its gradient, and how it passes them on."""
     added = replace(carry.task, name="segment", doc="The last states from zero.", keep=0, start=Start.ZERO)
     added_back = replace(
-        carry_back.task, name="segment_back", doc="The first states' gradients from zero.", keep=0, start=Start.ZERO
+        carry_back.task,
+        name="segment_back",
+        doc="The first states' gradients from zero.",
+        program=only(carry_back.task.program, lambda key: key.startswith("state:")),
+        keep=0,
+        start=Start.ZERO,
     )
     transit = Maker(recurrence, composed.sizes).launch(
         "transit", "How a segment passes a state on.", composed.transit, Walk.REVERSE, (carry.settings.chunk,)
@@ -142,7 +165,7 @@ def _recurrent(maker: Maker, body: Program, backward: Program) -> TritonPlan:
 
 
 def _states(program: Program) -> Program:
-    return only(program, lambda key: key.startswith("state:"))
+    return only(program, lambda key: key.startswith(WALKED))
 
 
 def _outputs(program: Program) -> Program:

@@ -36,19 +36,19 @@ def _kept(inputs, cu, heads):
     return [inputs[0].new_empty(shape, dtype=dtype) for shape in shapes]
 
 
-def _prepared(inputs, cu, heads):
-    """Room for what is prepared for pairs of tokens of each chunk: exactly, or as states are kept."""
+def _stored(inputs, cu, heads, table):
+    """Room for what kernels store for one another: exactly, or as states are kept."""
     low = any(x.dtype == torch.bfloat16 for x in inputs)
-    slots = _slots(inputs, cu)
-    kinds = [torch.bfloat16 if low and not exact else torch.float32 for _, _, exact in PREPARED]
-    shapes = [(slots, heads, tiles, BLOCK, BLOCK) for _, tiles, _ in PREPARED]
+    slots, tokens = (_slots(inputs, cu), heads), (*inputs[0].shape[:2], heads)
+    kinds = [torch.bfloat16 if low and not exact else torch.float32 for _, _, exact, _ in table]
+    shapes = [(*slots, tiles, BLOCK, BLOCK) if axes is None else (*tokens, tiles, *axes) for _, tiles, _, axes in table]
     return [inputs[0].new_empty(shape, dtype=kind) for shape, kind in zip(shapes, kinds)]
 
 
 def _kept_tensors(inputs, cu, heads, count):
     """Room for the first `count` of the tensors that a forward plan can store."""
     found = _kept(inputs, cu, heads) if count else []
-    return found + (_prepared(inputs, cu, heads) if count > len(STATES) else [])
+    return found + (_stored(inputs, cu, heads, (*PREPARED, *SOLVED)) if count > len(STATES) else [])
 
 
 @torch.library.custom_op(f"recurrence_dsl::{NAME}", mutates_args=())
@@ -70,12 +70,12 @@ def _run_op(
     outputs, finals = _outputs(inputs, heads), _finals([_per_head(s, heads) for s in state])
     states = keep or any(name.startswith("carry") for name in kernels)
     kept = _kept(inputs, cu, heads) if states else []
-    made = _prepared(inputs, cu, heads) if "prepare" in kernels else []
+    made = _stored(inputs, cu, heads, (*PREPARED, *SOLVED)) if "prepare" in kernels else []
     for x, row in zip(outputs, OUTPUTS):
         call.args[f"out_{row[0]}"] = _real(x)
     call.bind("end", finals)
     call.bind("kept", kept or finals)
-    call.bind_prepared(made)
+    call.bind_stored(made, (*PREPARED, *SOLVED))
     for name in kernels:
         call.launch(name, states)
     return [*outputs, *(_one_head(f, s.shape[1]) for f, s in zip(finals, state)), *([*kept, *made] if keep else [])]
@@ -113,8 +113,10 @@ def _gradient_op(
 
 def _gradients(inputs, params, state, kept, incoming, cu, heads, plan, kernels):
     """The same, by kernels that walk over whole sequences. `kept` holds what the first of them would store: the states,
-    or the states and what is prepared, or nothing."""
+    or the states and all else, or nothing."""
     states, made = kept[: len(STATES)], kept[len(STATES) :]
+    if SOLVED and not made:
+        states = []  # the walk that solves is made again, and stores them too
     done = {"prepare": bool(made), "carry": bool(states), "carry_prepared": bool(states)}
     kernels = [name for name in kernels if not done.get(name)]
     call = _Call(inputs, params, state, cu, heads, plan)
@@ -125,7 +127,9 @@ def _gradients(inputs, params, state, kept, incoming, cu, heads, plan, kernels):
     call.bind("kept", states or _kept(inputs, cu, heads))
     call.bind("kept_d", _kept(inputs, cu, heads) if any(_stores(name, "kept_d_") for name in kernels) else [])
     call.bind("held", _held(call, inputs) if any(_stores(name, "held_") for name in kernels) else [])
-    call.bind_prepared(made or (_prepared(inputs, cu, heads) if "prepare" in kernels else []))
+    stored = (*PREPARED, *SOLVED)
+    call.bind_stored(made or (_stored(inputs, cu, heads, stored) if "prepare" in kernels else []), stored)
+    call.bind_stored(_stored(inputs, cu, heads, SOLVED_BACK), SOLVED_BACK)
     d_inputs = [_input_gradient(call, x, row, _writer(kernels, row)) for x, row in zip(inputs, INPUTS)]
     d_params = [_param_gradient(call, p, row, _writer(kernels, row)) for p, row in zip(params, PARAMS)]
     d_state = [

@@ -53,11 +53,11 @@ def _kernels(table, plan, cu=None):
 
 def _keeps(plan, cu):
     """How many tensors a forward plan can store for the backward pass: the states before each chunk, then what is
-    prepared."""
+    prepared and what the walk solves for."""
     kernels = _kernels("FORWARD", plan, cu)
     if "transit" in kernels or not any(name in KEEPING for name in kernels):
         return 0
-    return len(STATES) + (len(PREPARED) if "prepare" in kernels else 0)
+    return len(STATES) + (len(PREPARED) + len(SOLVED) if "prepare" in kernels else 0)
 
 
 _changed = {}  # a plan's text: the settings of every kernel
@@ -105,9 +105,9 @@ class _Call:
         for x, row in zip(states, STATES):
             self.args[f"{kind}_{row[0]}"] = _real(x)
 
-    def bind_prepared(self, tensors):
-        """Gives the kernels what is prepared, as far as it is."""
-        for x, row in zip(tensors, PREPARED):
+    def bind_stored(self, tensors, table):
+        """Gives the kernels what they store for one another, as far as there is any."""
+        for x, row in zip(tensors, table):
             self.args[f"made_{row[0]}"] = x
 
     def launch(self, name, keep=False):

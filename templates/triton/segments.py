@@ -178,8 +178,8 @@ def _segment_gradients(inputs, params, state, incoming, heads, plan):
     call.bind("end", added)
     call.bind("kept", kept)
     reads = "prepare" in _kernels("BACKWARD", "split")
-    made = _prepared(rows, cu, heads) if reads else []
-    call.bind_prepared(made)
+    made = _stored(rows, cu, heads, (*PREPARED, *SOLVED)) if reads else []
+    call.bind_stored(made, (*PREPARED, *SOLVED))
     for name in ("prepare", "carry_prepared") if reads else ("carry",):
         call.launch(name, True)
     outer = [g.reshape(1, g.shape[0] * g.shape[1], *g.shape[2:]) for g in incoming[: len(OUTPUTS)]]

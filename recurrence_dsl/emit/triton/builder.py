@@ -164,7 +164,7 @@ class TileBuilder:
     def _guarded(self, x: int, y: int, dim: str) -> tuple[int, int]:
         """Two factors such that their sum over `dim` picks up nothing beyond its end."""
         fx, fy = self.facts[x], self.facts[y]
-        if dim == COL and ((fx.causal and fy.finite) or (fy.causal and fx.finite)):
+        if dim == COL and fx.finite and fy.finite and (fx.causal or fy.causal):
             return x, y
         if (self.is_zero(x, dim) and fy.finite) or (self.is_zero(y, dim) and fx.finite):
             return x, y

@@ -148,6 +148,7 @@ class KernelPrinter:
             "kept_d",
             "now",
             "held",
+            "made",
         )
         names = {f"{k}_{n}" for k in kinds for n in self.tensors}
         return names | {f"{p}_{a}" for p in "im" for a in self.sizes} | {"share", "UNITS", "ROWS", "RATIO"}
@@ -230,7 +231,9 @@ class KernelPrinter:
         kinds = {"output": "out", "dinput": "d", "stored": "made"} | ({} if self.sequential else {"dparam": "d"})
         kinds |= {"dstate": "next"} if self.task.cached else {}
         found = [(r.target, self.tiles.tiles[r.tile]) for r in self.tiles.results if r.tile in s.stored]
-        return [self.store(kinds[x.kind], x, self.value(t), t.dims) for x, t in found if x.kind in kinds]
+        stores = ((x, self.store(kinds[x.kind], x, self.value(t), t.dims)) for x, t in found if x.kind in kinds)
+        # a walk stores for others as it stores states: where they are wanted
+        return [f"if KEEP: {text}" if x.kind == "stored" and self.sequential else text for x, text in stores]
 
     @property
     def sequential(self) -> bool:

@@ -20,6 +20,7 @@ from ...program.ops import (
     Prim,
     Program,
     Value,
+    is_cotangent,
     is_inverse,
     is_stored,
     term_counts,
@@ -56,7 +57,7 @@ class _Lowering:
         self.b = TileBuilder(program.axes, setting.padded)
         self.of: list[Group] = []
         self.counts = term_counts(program)
-        self.adjoint = any(v.op is Op.COTANGENT for v in program.values)
+        self.adjoint = any(is_cotangent(v) for v in program.values)
 
     def run(self) -> Tiles:
         for v in self.program.values:

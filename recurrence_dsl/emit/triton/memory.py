@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ...check.spec import Spec
-from ...program.ops import COL, ROW, TERM
+from ...program.ops import COL, ROW, SOLVED_BACK, TERM
 from ...program.step import is_complex
 from .shapes import Layout, aligned, index_name, mask_name
 from .tiles import Dims
@@ -133,7 +133,8 @@ class Memory:
 
     def alone(self, kind: str, tensor: Tensor) -> Dims:
         """Split axes that a cotangent lacks: the first part alone passes it on, so that shares add up."""
-        if kind not in ("grad", "kept_d", "grad_end"):
+        gradient = kind == "made" and f"@{tensor.name}".startswith(SOLVED_BACK)
+        if kind not in ("grad", "kept_d", "grad_end") and not gradient:
             return ()
         return tuple(a for a in self.splits if a not in tensor.axes)
 

@@ -9,9 +9,9 @@ import jinja2
 from ...check.spec import Spec
 from ...program.step import carried_names
 from ...resources import templates
-from ...schedule.preparing import stored_values
+from ...schedule.preparing import stored_values, stores
 from ...schedule.relief import relief
-from ...schedule.tasks import Launch, Settings, TritonPlan
+from ...schedule.tasks import Launch, Settings, TritonPlan, Walk
 from ..names import docstring, operator_name
 from ..torch_module import digest
 from .kernel import Kernel, KernelPrinter
@@ -22,6 +22,8 @@ _HELPERS = ("once", "maths", "dot", "sums", "pair", "levels", "inverse", "scan")
 
 
 _UNNAMED = "@unique@"
+_STORED = {"PREPARED": Walk.PARALLEL, "SOLVED": Walk.FORWARD, "SOLVED_BACK": Walk.REVERSE}
+"""Tables of what kernels store for one another, by how those that store it go through a sequence."""
 
 
 def triton_source(spec: Spec, plan: TritonPlan, sizes: Mapping[str, int], heads: int, about: dict[str, object]) -> str:
@@ -50,7 +52,7 @@ def triton_source(spec: Spec, plan: TritonPlan, sizes: Mapping[str, int], heads:
         "keeping": tuple(x.task.name for x in plan.launches if x.task.keep),
         "transitions": _transitions(spec, plan, sizes),
         "rule": plan.preferred,
-        "prepared": _prepared(plan),
+        "stored": {table: _stored(plan, walk, sizes) for table, walk in _STORED.items()},
         "plans": {"FORWARD": dict(plan.forward), "BACKWARD": dict(plan.backward)},
         "step": "step" if any(x.task.name == "step" for x in plan.launches) else "forward",
         "unique_name": _UNNAMED,
@@ -85,10 +87,15 @@ def printed(spec: Spec, launches: tuple[Launch, ...], sizes: Mapping[str, int]) 
     )  # fmt: skip
 
 
-def _prepared(plan: TritonPlan) -> tuple[tuple[str, int, bool], ...]:
-    """What one kernel stores for the others of its chunk."""
-    found = {n: x for launch in plan.launches for n, x in stored_values(launch.task.program).items()}
-    return tuple((name, x.tiles, x.exact) for name, x in found.items())
+def _stored(plan: TritonPlan, walk: Walk, sizes: Mapping[str, int]) -> tuple[tuple[object, ...], ...]:
+    """What kernels that go through a sequence in one way store for others."""
+    found: dict[str, tuple[object, ...]] = {}
+    for task in (x.task for x in plan.launches if x.task.walk is walk):
+        values = stored_values(task.program)
+        for name in stores(task.program):
+            x = values[name]
+            found[name] = name, x.tiles, x.exact, None if x.pairs else tuple(sizes[a] for a in x.axes)
+    return tuple(found.values())
 
 
 def _transitions(spec: Spec, plan: TritonPlan, sizes: Mapping[str, int]) -> list[tuple[int, ...] | None]:
