@@ -60,13 +60,17 @@ def plan_traffic(
         moved = sum(counter.whole(x, keeps) for x in used)
         return Traffic(name, moved, least, sum(flops(x.task.program, sizes, x.settings.chunk) for x in used))
 
+    def keeps(kernels: tuple[str, ...]) -> bool:
+        """Does a forward plan store states? One that only walks does where a way back needs nothing else."""
+        return "transit" not in kernels and not (solving and kernels == ("forward",))
+
     forward, backward = counter.least()
     solving = frozenset(x.task.name for x in plan.launches if x.task.keep and stores(x.task.program))
     kept = [
         (f"{name}, {what}", rest) for name, kernels in plan.backward for what, rest in _after_keeping(kernels, solving)
     ]
     return (
-        tuple(one(name, kernels, forward, "transit" not in kernels) for name, kernels in plan.forward),
+        tuple(one(name, kernels, forward, keeps(kernels)) for name, kernels in plan.forward),
         tuple(one(name, kernels, backward) for name, kernels in (*plan.backward, *kept)),
     )
 

@@ -70,15 +70,18 @@ def _run_op(
     outputs, finals = _outputs(inputs, heads), _finals([_per_head(s, heads) for s in state])
     states = keep or any(name.startswith("carry") for name in kernels)
     kept = _kept(inputs, cu, heads) if states else []
-    made = _stored(inputs, cu, heads, (*PREPARED, *SOLVED)) if "prepare" in kernels else []
+    made = _stored(inputs, cu, heads, PREPARED if "prepare" in kernels else ())
+    solved = _stored(inputs, cu, heads, SOLVED if made and states else ())
     for x, row in zip(outputs, OUTPUTS):
         call.args[f"out_{row[0]}"] = _real(x)
     call.bind("end", finals)
     call.bind("kept", kept or finals)
-    call.bind_stored(made, (*PREPARED, *SOLVED))
+    call.bind_stored(made, PREPARED)
+    call.bind_stored(solved or [_real(finals[0])] * len(SOLVED), SOLVED)  # without KEEP nothing is stored there
     for name in kernels:
         call.launch(name, states)
-    return [*outputs, *(_one_head(f, s.shape[1]) for f, s in zip(finals, state)), *([*kept, *made] if keep else [])]
+    found = [*outputs, *(_one_head(f, s.shape[1]) for f, s in zip(finals, state))]
+    return [*found, *kept, *made, *solved] if keep else found
 
 
 def _one_head(s, groups):
@@ -115,8 +118,6 @@ def _gradients(inputs, params, state, kept, incoming, cu, heads, plan, kernels):
     """The same, by kernels that walk over whole sequences. `kept` holds what the first of them would store: the states,
     or the states and all else, or nothing."""
     states, made = kept[: len(STATES)], kept[len(STATES) :]
-    if SOLVED and not made:
-        states = []  # the walk that solves is made again, and stores them too
     done = {"prepare": bool(made), "carry": bool(states), "carry_prepared": bool(states)}
     kernels = [name for name in kernels if not done.get(name)]
     call = _Call(inputs, params, state, cu, heads, plan)
@@ -129,7 +130,8 @@ def _gradients(inputs, params, state, kept, incoming, cu, heads, plan, kernels):
     call.bind("held", _held(call, inputs) if any(_stores(name, "held_") for name in kernels) else [])
     stored = (*PREPARED, *SOLVED)
     call.bind_stored(made or (_stored(inputs, cu, heads, stored) if "prepare" in kernels else []), stored)
-    call.bind_stored(_stored(inputs, cu, heads, SOLVED_BACK), SOLVED_BACK)
+    solves = any(_stores(name, "made_dsolved") for name in kernels)
+    call.bind_stored(_stored(inputs, cu, heads, SOLVED_BACK if solves else ()), SOLVED_BACK)
     d_inputs = [_input_gradient(call, x, row, _writer(kernels, row)) for x, row in zip(inputs, INPUTS)]
     d_params = [_param_gradient(call, p, row, _writer(kernels, row)) for p, row in zip(params, PARAMS)]
     d_state = [

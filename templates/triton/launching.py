@@ -53,9 +53,9 @@ def _kernels(table, plan, cu=None):
 
 def _keeps(plan, cu):
     """How many tensors a forward plan can store for the backward pass: the states before each chunk, then what is
-    prepared and what the walk solves for."""
+    prepared and what the walk solves for. States alone are of no use to a way back that reads solutions."""
     kernels = _kernels("FORWARD", plan, cu)
-    if "transit" in kernels or not any(name in KEEPING for name in kernels):
+    if "transit" in kernels or not any(name in KEEPING for name in kernels) or (SOLVED and "prepare" not in kernels):
         return 0
     return len(STATES) + (len(PREPARED) + len(SOLVED) if "prepare" in kernels else 0)
 

@@ -70,7 +70,7 @@ def test_inverses_are_not_rounded(spec: str) -> None:
     """They are formed by products of float32 factors, stored in float32, and multiplied as such."""
     kernels = made(spec)
     module = load_source(kernels.text, kernels.spec)
-    assert [exact for name, _, exact in module.PREPARED if "inverse" in name] == [True]
+    assert [exact for name, _, exact, _ in module.PREPARED if "inverse" in name] == [True]
     assert rounded_inverses(kernels.text) == []
     assert rounded_inverses(re.sub(r"_dot_exact\((\w*inverse.*), PRECISION", r"_dot(\1, DT, PRECISION", kernels.text))
     for name in kernels.names:

@@ -62,7 +62,7 @@ def test_gates_from_open_to_shut(always: None) -> None:
 
 
 def test_a_second_way_back_finds_all_as_it_was(always: None) -> None:
-    """States alone were stored: the walk that solves is made again, and leaves them alone."""
+    """Nothing was stored, since states alone are of no use: the walk that solves is made again, twice."""
     case = Case("gated_delta_net", length=35, batch=1, heads=1, plans={"FORWARD": "fused", "BACKWARD": "split"})
     mixer, _ = mixers(case)
     inputs = {n: x.requires_grad_() for n, x in random_inputs(mixer.spec, case).items()}
