@@ -1,11 +1,10 @@
 """Where a kernel's tiles lie in memory: pointers, strides, offsets and masks as texts.
 
 Pointers are named by what they hold: `in_q` an input, `param_w`, `out_o`; `init_S` and `end_S` a state before the
-first and
-after the last token, `kept_S` the state before each chunk; `grad_o` a cotangent that comes in, `d_q` a gradient that
-goes
-out. `held_S` has two copies of what a walk carries in memory: one that a chunk reads, and one that it writes for the
-next one. Offsets of chunks and heads are 64-bit; those inside a tile are 32-bit unless rows lie too far apart for that.
+first and after the last token, `kept_S` the state before each chunk; `made_solved0` what one kernel stores for
+others; `grad_o` a cotangent that comes in, `d_q` a gradient that goes out. `held_S` has two copies of what a walk
+carries in memory: one that a chunk reads, and one that it writes for the next one. Offsets of chunks and heads are
+64-bit; those inside a tile are 32-bit unless rows lie too far apart for that.
 """
 
 from __future__ import annotations
