@@ -91,15 +91,14 @@ bench: $(READY) ## measure speed on this machine's CPU (some minutes; keep it ot
 bench-gpu: $(READY) ## check and time the Triton kernels on a GPU, beside fla's; ARGS=--dry runs it small on a CPU
 	$(BIN)/python -m benchmarks.gpu $(ARGS)
 
-# The specs whose kernels `make spills` compiles: what takes some minutes on two cores.
-SPILLS ?= retnet mamba2 gla hgrn2 rwkv6 delta_net gated_delta_net linear_attention lightning minimax min_gru hgrn
+# .ci/kernels.json keeps what each kernel was found to need, and is brought up to date: commit it with a change of kernels.
 .PHONY: spills
-spills: $(READY) ## compile specs' Triton kernels for sm_90; fail where one spills more than .ci/spills.json lists
-	$(BIN)/recurrence resources $(SPILLS) --target sm_90 --known .ci/spills.json $(ARGS)
+spills: $(READY) ## compile the shipped specs' changed Triton kernels; fail where one spills more than .ci/spills.json lists
+	$(BIN)/recurrence resources specs/*.spec --known .ci/spills.json --record .ci/kernels.json --again 12 $(ARGS)
 
 .PHONY: resources
-resources: $(READY) ## compile every spec's Triton kernels for sm_80, sm_90 and gfx942; fail on spills on sm_90 (half an hour)
-	$(BIN)/recurrence resources specs/*.spec $(ARGS)
+resources: $(READY) ## likewise, but compile all kernels anew, for sm_80, sm_90 and gfx942 (half an hour)
+	$(BIN)/recurrence resources specs/*.spec --known .ci/spills.json $(ARGS)
 
 .PHONY: pictures
 pictures: $(READY) ## draw the pictures of the README and the docs again

@@ -179,11 +179,18 @@ def resources(
     known: Annotated[
         Path | None, typer.Option(metavar="FILE", help="JSON: kernels that are known to spill, and by how many bytes.")
     ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="JSON: what kernels needed before; only changed ones are compiled. Updated."),
+    ] = None,
+    again: Annotated[int, typer.Option(min=0, help="Recorded kernels that are compiled all the same.")] = 0,
 ) -> None:
     """Compile specs' kernels for GPUs that need not be here: registers, spills, shared memory, tensor cores."""
     from .tools.resource_report import run_resources
 
-    raise typer.Exit(0 if run_resources(files, target, size, parse_settings(settings), dtype, jobs, json, known) else 1)
+    sizes = parse_settings(settings)
+    held = run_resources(files, target, size, sizes, dtype, jobs, json, known, record, again)
+    raise typer.Exit(0 if held else 1)
 
 
 class TrainTask(StrEnum):

@@ -1,24 +1,22 @@
-"""`recurrence resources`: compiles the kernels of specs side by side, and says what they need and what must not be."""
+"""`recurrence resources`: says what the kernels of specs need, and what must not be."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from ..diagnostics import CallError
-from .known_faults import faults_of, label, read_known
-from .resources import TARGETS, Resources, Written, check_targets, measured_within, written
+from .compile_kernels import Case, Outcome, compiled_all
+from .known_faults import Known, faults_of, label, read_known
+from .resources import TARGETS, Resources, check_targets
 from .settings import with_usual_sizes
 
 SIZES = (64, 128)
@@ -26,8 +24,6 @@ SIZES = (64, 128)
 DTYPES = ("bfloat16", "float16", "float32")
 WIDTH = 120
 """Of the table where there is no terminal, so that nothing is cut."""
-Step = Callable[[str, int, int], None]
-"""Called with what was done, and how many jobs are done of how many that are known."""
 
 
 def run_resources(
@@ -39,30 +35,34 @@ def run_resources(
     jobs: int | None,
     as_json: bool,
     known_faults: Path | None = None,
+    record: Path | None = None,
+    again: int = 0,
 ) -> bool:
     """Prints all kernels, as a table or as JSON, and every fault (beside JSON on stderr); says whether there is
-    none but the known ones of a file."""
+    none but the known ones of a file. Kernels whose result is recorded are not compiled, but for so many, `again`."""
     known = read_known(known_faults)
     wanted = tuple(targets) or TARGETS
     check_targets(wanted)
     if dtype not in DTYPES:
         raise CallError("R0407", f"dtype={dtype!r} is nothing that kernels take", ", ".join(DTYPES))
+    if again and record is None:
+        raise CallError("R0407", f"without a record, no kernels can be compiled again (again={again})", "name its file")
     cases = _cases(files, sizes or SIZES, settings)
-    found = _with_progress(cases, wanted, dtype, jobs or os.cpu_count() or 1)
-    faults = faults_of(found, known)
+    outcome = _with_progress(cases, wanted, dtype, jobs or os.cpu_count() or 1, record, again)
+    faults = [*faults_of(outcome.found, known), *outcome.differences]
     if as_json:
-        print(json.dumps([asdict(r) for r in found], indent=1))
+        print(json.dumps([asdict(r) for r in outcome.found], indent=1))
     else:
-        _print(_table(found))
-    listed = sum(label(r) in known for r in found)
-    beside = f" beside {listed} known ones" if listed else ""
-    for text in (*faults, f"{len(found)} kernels: {len(faults) or 'no'} faults{beside}"):
+        _print(_table(outcome.found))
+    for text in (*faults, _summary(outcome, len(faults), known)):
         print(text, file=sys.stderr if as_json else sys.stdout)
     return not faults
 
 
-Case = tuple[str, Mapping[str, float]]
-"""A file, and sizes and consts for it."""
+def _summary(outcome: Outcome, faults: int, known: Known) -> str:
+    kernels, listed = len(outcome.found), sum(label(r) in known for r in outcome.found)
+    how = f", {kernels - outcome.read:,} compiled and {outcome.read:,} as recorded" if outcome.read else ""
+    return f"{kernels:,} kernels{how}: {faults or 'no'} faults" + (f" beside {listed} known ones" if listed else "")
 
 
 def _cases(files: Sequence[str], sizes: Sequence[int], settings: Mapping[str, float]) -> list[Case]:
@@ -79,7 +79,9 @@ def _cases(files: Sequence[str], sizes: Sequence[int], settings: Mapping[str, fl
     return found
 
 
-def _with_progress(cases: Sequence[Case], targets: Sequence[str], dtype: str, jobs: int) -> list[Resources]:
+def _with_progress(
+    cases: Sequence[Case], targets: Sequence[str], dtype: str, jobs: int, record: Path | None, again: int
+) -> Outcome:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=len(cases))
@@ -87,54 +89,7 @@ def _with_progress(cases: Sequence[Case], targets: Sequence[str], dtype: str, jo
         def step(what: str, done: int, known: int) -> None:
             bar.update(task, description=what, completed=done, total=known)
 
-        return compiled_all(cases, targets, dtype, jobs, step)
-
-
-def compiled_all(cases: Sequence[Case], targets: Sequence[str], dtype: str, jobs: int, step: Step) -> list[Resources]:
-    """Every kernel of every case on every target, in that order, compiled by `jobs` processes."""
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        try:
-            return _gathered(pool, cases, targets, dtype, step)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _gathered(
-    pool: ProcessPoolExecutor, cases: Sequence[Case], targets: Sequence[str], dtype: str, step: Step
-) -> list[Resources]:
-    writing: dict[Future[Any], int] = {pool.submit(_write, *case): at for at, case in enumerate(cases)}
-    compiling: dict[Future[Any], tuple[int, int, int]] = {}
-    waiting: set[Future[Any]] = set(writing)
-    while waiting:
-        finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-        for f in finished & writing.keys():
-            for key, new in _submitted(pool, f.result(), targets, dtype):
-                compiling[new] = (writing[f], *key)
-                waiting.add(new)
-        for f in finished & compiling.keys():
-            r = f.result()
-            step(
-                f"{r.spec} ({r.sizes}) {r.kernel}",
-                len(cases) + len(compiling) - len(waiting),
-                len(cases) + len(compiling),
-            )
-    return [f.result() for f in sorted(compiling, key=compiling.__getitem__)]
-
-
-def _submitted(
-    pool: ProcessPoolExecutor, kernels: Written, targets: Sequence[str], dtype: str
-) -> Iterable[tuple[tuple[int, int], Future[Resources]]]:
-    """A job for each kernel and target, with its place in the report."""
-    for k, name in enumerate(kernels.names):
-        for t, target in enumerate(targets):
-            yield (k, t), pool.submit(measured_within, kernels, name, target, dtype)
-
-
-def _write(file: str, settings: Mapping[str, float]) -> Written:
-    from ..pipeline import load
-
-    return written(load(file), settings)
+        return compiled_all(cases, targets, dtype, jobs, step, record, again)
 
 
 def _print(table: Table) -> None:

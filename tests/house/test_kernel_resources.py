@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 import recurrence_dsl as rd
 from recurrence_dsl.cli import app
 from recurrence_dsl.tools import resource_report
+from recurrence_dsl.tools.compile_kernels import Outcome
 from recurrence_dsl.tools.resources import SHARED_LIMIT, TARGETS, Resources, measured, products_of, written
 
 SUMS = """mixer running
@@ -75,7 +76,7 @@ def test_a_product_that_misses_the_tensor_cores_is_found(precision, missed):
 )
 def test_faults_fail_the_command_with_a_line_each(monkeypatch, changed, fault):
     faulty = replace(FINE, **changed)
-    monkeypatch.setattr(resource_report, "compiled_all", lambda *_: [FINE, faulty])
+    monkeypatch.setattr(resource_report, "compiled_all", lambda *_: Outcome((FINE, faulty)))
     text = resources("gla", status=1).stdout
     assert f"x (K=64), forward on {faulty.target}: {fault}" in text
     assert "2 kernels: 1 faults" in text
@@ -97,7 +98,7 @@ def test_the_command_compiles_every_kernel_of_every_file(tmp_path):
 
 
 def test_a_table_has_a_row_for_each_kernel(monkeypatch):
-    monkeypatch.setattr(resource_report, "compiled_all", lambda *_: [FINE, replace(FINE, kernel="backward")])
+    monkeypatch.setattr(resource_report, "compiled_all", lambda *_: Outcome((FINE, replace(FINE, kernel="backward"))))
     text = resources("gla").stdout
     assert all(f" {n} " in text for n in (FINE.kernel, "backward"))
     assert "2 kernels: no faults" in text
@@ -105,7 +106,7 @@ def test_a_table_has_a_row_for_each_kernel(monkeypatch):
 
 def test_an_axis_with_a_size_of_its_own_is_compiled_once(monkeypatch):
     seen = []
-    monkeypatch.setattr(resource_report, "compiled_all", lambda cases, *_: seen.extend(cases) or [])
+    monkeypatch.setattr(resource_report, "compiled_all", lambda cases, *_: seen.extend(cases) or Outcome(()))
     resources("gla", "--set", "K=8", "--set", "V=4")
     assert seen == [("gla", {"K": 8, "V": 4})]
 

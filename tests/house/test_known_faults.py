@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from recurrence_dsl.cli import app
 from recurrence_dsl.diagnostics import CallError
 from recurrence_dsl.tools import resource_report
+from recurrence_dsl.tools.compile_kernels import Outcome
 from recurrence_dsl.tools.known_faults import faults_of, label, read_known
 from recurrence_dsl.tools.limited import OverLimit, limited
 from recurrence_dsl.tools.resources import Resources
@@ -47,13 +48,22 @@ def test_a_kernel_is_held_to_what_is_listed(found: Resources, listed: dict[str, 
     assert fault is None or lines[0].startswith(f"{NAME}: {fault}")
 
 
+@pytest.mark.parametrize("target", ["sm_80", "gfx942"])
+def test_where_spills_are_no_fault_only_what_is_not_compiled_is_listed(target: str) -> None:
+    name = f"x (K=64), forward on {target}"
+    assert faults_of([replace(GIVEN_UP, target=target)], {name: None}) == []
+    for listed in (None, 24):
+        lines = faults_of([replace(SPILLS, target=target)], {name: listed})
+        assert lines == [f"{name}: compiled, and free to spill there; take the entry out"]
+
+
 def test_what_was_not_compiled_here_is_not_judged() -> None:
     assert faults_of([FINE], {"x (K=128), forward on sm_90": 24}) == []
 
 
 @pytest.mark.parametrize(("listed", "status"), [(24, 0), (16, 1)])
 def test_the_command_reads_the_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listed: int, status: int) -> None:
-    monkeypatch.setattr(resource_report, "compiled_all", lambda *_: [FINE, replace(SPILLS, kernel="carry")])
+    monkeypatch.setattr(resource_report, "compiled_all", lambda *_: Outcome((FINE, replace(SPILLS, kernel="carry"))))
     file = tmp_path / "known.json"
     file.write_text(json.dumps({"x (K=64), carry on sm_90": listed}))
     result = CliRunner().invoke(app, ("resources", "gla", "--known", str(file)), prog_name="recurrence")
