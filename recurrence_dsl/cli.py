@@ -184,12 +184,15 @@ def resources(
         typer.Option(metavar="FILE", help="JSON: what kernels needed before; only changed ones are compiled. Updated."),
     ] = None,
     again: Annotated[int, typer.Option(min=0, help="Recorded kernels that are compiled all the same.")] = 0,
+    unmeasured: Annotated[
+        bool, typer.Option("--unmeasured", help="Only kernels of the plans that are taken without a measurement.")
+    ] = False,
 ) -> None:
     """Compile specs' kernels for GPUs that need not be here: registers, spills, shared memory, tensor cores."""
     from .tools.resource_report import run_resources
 
     sizes = parse_settings(settings)
-    held = run_resources(files, target, size, sizes, dtype, jobs, json, known, record, again)
+    held = run_resources(files, target, size, sizes, dtype, jobs, json, known, record, again, unmeasured)
     raise typer.Exit(0 if held else 1)
 
 

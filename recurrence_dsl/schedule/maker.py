@@ -12,11 +12,11 @@ from .pressure import Body, block_of, body_of
 from .splits import may_split, shares
 from .tasks import Launch, Settings, Task, Walk
 
-ROOM = {1: 94.0, 4: 140.0, 8: 190.0}
+ROOM = {1: 94.0, 4: 140.0, 8: 185.0}
 """Registers of a thread that tiles may take by the estimate of `pressure`, by the number of warps: what left no kernel
 of the shipped specs with spilled ones when compiled. There are 255; addresses, masks and tiles that change their layout
 take the others."""
-STRAIGHT = 125.0
+STRAIGHT = 135.0
 """Likewise for eight warps that compute all gradients of a chunk without a loop: the compiler moves loads and products
 of long straight code ahead, and then holds more of them than the order of the tiles does."""
 MEASURED = 320.0
@@ -137,7 +137,8 @@ class Maker:
         looped = [a for a in self.sizes if walk is Walk.PARALLEL and body.loops(a)]
         full = {a: block_of(n, body.least) for a, n in self.sizes.items()}
         gradients = walk is Walk.PARALLEL and any(key.startswith("input:") for key, _ in program.outputs)
-        for chunk in chunks:
+        # of the smaller chunks that a walk may take instead, those that products of matrices take
+        for chunk in (*chunks[:1], *(c for c in chunks[1:] if c >= body.least)):
             for splits in self._splits(free, full, walk):
                 for loop in (None, *self._loops(looped, {**full, **splits})):
                     blocks = {**full, **splits, **(dict([loop]) if loop else {})}

@@ -1,9 +1,9 @@
 """Which axes of a block program may be divided over kernel instances that know nothing of one another.
 
-An axis may be divided when nothing but a gradient sums over it, and no such sum meets the axis again. Gradients are
-linear in the cotangents, so an instance can add up its part of the axis: what lacks the axis is then a *share*, and the
-shares add up to the gradient. What reads solutions for gradients is not divided where it sums over them: the bytes of
-its shares would be those that storing the solutions has saved.
+An axis may be divided when nothing sums over it, or nothing but gradients whose sums do not meet the axis again. These
+are linear in the cotangents, so an instance can add up its part of the axis: what lacks the axis is then a *share*, and
+the shares add up to the gradient. What reads solutions for gradients is not divided where it sums over them: the bytes
+of its shares would be those that storing the solutions has saved.
 """
 
 from __future__ import annotations
@@ -16,6 +16,19 @@ _MIXING = frozenset((Op.AMAX, Op.PEAK, Op.RENAME))
 
 def may_split(program: Program, axis: str, carried: bool) -> bool:
     """May `axis` be divided? `carried` says that the states' gradients stay in registers, which cannot hold shares."""
+    return separable(program, axis) or _in_shares(program, axis, carried)
+
+
+def separable(program: Program, axis: str) -> bool:
+    """Does each part of an axis give its own part of every result, with nothing added up over it? Then a cotangent that
+    lacks the axis means the same to every part."""
+    lost = any(v.op in _REDUCING | _MIXING and _loses(program, v, axis) for v in program.values)
+    renamed = any(v.op is Op.RENAME and axis in v.attr for v in program.values)  # type: ignore[operator]
+    return not lost and not renamed and all(axis in program.values[i].dims for _, i in program.outputs)
+
+
+def _in_shares(program: Program, axis: str, carried: bool) -> bool:
+    """Does each part add its share to the results that lack the axis, at most?"""
     cut: set[int] = set()
     linear: set[int] = set()
     for v in program.values:

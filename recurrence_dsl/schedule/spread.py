@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..emit.triton.order import FREE, Sizes, needed
-from ..emit.triton.tiles import PAIRWISE, PRODUCTS, Kind, Tile, Tiles
+from ..emit.triton.tiles import APPLIED, PAIRWISE, PRODUCTS, Kind, Tile, Tiles
 from ..program.ops import Prim
 
 LANES = 32
@@ -19,8 +19,11 @@ ROWS, COLUMNS = 16, 8
 """Of a matrix instruction's result."""
 GROUP = 64
 """Rows of the matrix instructions that read shared memory."""
-TRANSIENT = 0.3
-"""The part of a pairwise operation's own tiles that is held at once: measured on compiled kernels, as is the next."""
+VECTOR = 2.0
+"""Registers of a number a token, which tiles use along their rows and along their columns: measured on compiled
+kernels, as are the next two. An estimate is then 70 registers below what the compiler takes, give or take 40."""
+MASKS = 2.5
+"""Registers for each number of a tile of pairs of rows, to tell which pairs a level joins."""
 FACTORS = 0.4
 """The part of a small product's factors that is held at once."""
 IN_PLACE = frozenset((Kind.MAP, Kind.MASK, Kind.CAUSAL))
@@ -51,7 +54,7 @@ class Spread:
         if t.kind in FREE or not t.dims or i in self.kinds.summands:
             return 0.0
         if len(t.dims) == 1:
-            return max(1.0, self.sizes(t.dims) / (LANES * self.warps))
+            return max(VECTOR, self.sizes(t.dims) / (LANES * self.warps))
         short = t.kind is Kind.LOAD or i in self.kinds.factors
         return self._numbers(i) / (2 if short else 1)
 
@@ -59,7 +62,7 @@ class Spread:
         """What an operation holds besides its operands and its result."""
         t = self.tiles[i]
         if t.kind is Kind.DOT:
-            return self._operands(t)
+            return self._operands(t) + (sum(map(self._numbers, t.args)) if t.attr else 0.0)
         if t.kind is Kind.INVERSE:
             return 4 * self._numbers(i) + 2 * self._factors(self._side(t.dims[0]), *map(self._side, t.dims))
         if t.kind in PAIRWISE:
@@ -78,10 +81,19 @@ class Spread:
         return self.sizes((dim,))
 
     def _parts(self, rows: int, columns: int) -> int:
-        """Over how many warps a product is divided."""
-        if rows % GROUP == 0 or rows >= columns:
-            return max(1, min(self.warps, rows // ROWS))
-        return max(1, min(self.warps, columns // COLUMNS))
+        """How many warps have a part of their own of a product."""
+        down, across = self._grid(rows, columns)
+        return max(1, min(down, rows // ROWS)) * max(1, min(across, columns // COLUMNS))
+
+    def _grid(self, rows: int, columns: int) -> tuple[int, int]:
+        """How the compiler lays the warps over a product's rows and columns."""
+        down, across = (4, 1) if rows % GROUP == 0 else (1, 1)
+        while down * across < self.warps:
+            more = rows > ROWS * down
+            if rows % GROUP:
+                more = more and rows // ROWS // down >= columns // (2 * COLUMNS) // across
+            down, across = (2 * down, across) if more else (down, 2 * across)
+        return down, across
 
     def _operands(self, t: Tile) -> float:
         """A product's factors, in numbers of 16 bits; of exact ones there are two parts each."""
@@ -89,28 +101,33 @@ class Spread:
         rows, columns = map(self._side, t.dims)
         inner = self._side(self.tiles[x].dims[1])
         if rows % GROUP == 0:
-            held = rows * inner / (2 * LANES * self._parts(rows, columns)) if x in self.kinds.products else 0.0
+            held = self._left(inner, rows, columns) if x in self.kinds.products else 0.0
         else:
             held = FACTORS * self._factors(inner, rows, columns)
         return held * (2 if t.attr else 1)
 
+    def _left(self, inner: int, rows: int, columns: int) -> float:
+        """Registers of a left factor, all of whose columns each warp needs."""
+        down, _ = self._grid(rows, columns)
+        return rows * inner / (2 * LANES * max(1, min(down, rows // ROWS)))
+
     def _factors(self, inner: int, rows: int, columns: int) -> float:
         """Registers of both factors of a product of few rows."""
+        left = self._left(inner, rows, columns)
         if rows % GROUP == 0:
-            return rows * inner / (2 * LANES * self._parts(rows, columns))
-        parts = self._parts(rows, columns)
-        by_rows = rows >= columns
-        left = rows * inner / (parts if by_rows else 1)
-        right = inner * columns / (1 if by_rows else parts)
-        return (left + right) / (2 * LANES)
+            return left
+        _, across = self._grid(rows, columns)
+        return left + inner * columns / (2 * LANES * max(1, min(across, columns // COLUMNS)))
 
     def _pairwise(self, t: Tile) -> float:
-        """Decays between each row and its block's middle, and a level's factors."""
+        """Decays between each row and its block's middle, a level's factors, and which rows it joins."""
         decays = self.tiles[t.args[2]].dims
+        chunk = self._side(decays[0])
         held = 4 * self.sizes(decays) / (LANES * self.warps)
+        held += MASKS * chunk * chunk / (LANES * self.warps)
         rows, columns = map(self._side, t.dims[:2])
         inner = self._side(decays[-1]) if t.kind is Kind.SCORES else rows
-        return TRANSIENT * (held + self._numbers(t.index) + self._factors(inner, rows, columns))
+        return held + self._numbers(t.index) + self._factors(inner, rows, columns)
 
 
 def kinds_of(tiles: Tiles) -> Kinds:
@@ -123,7 +140,13 @@ def kinds_of(tiles: Tiles) -> Kinds:
     stored = {r.tile for r in tiles.results}
     dots = (t.index for t in tiles.tiles if t.kind is Kind.DOT and t.index not in stored)
     summands = (i for i in dots if len(users[i]) == 1 and users[i][0].attr is Prim.ADD)
-    return Kinds(_products(tiles), frozenset(factors), frozenset(summands))
+    taken = (t.index for t in tiles.tiles if len(t.dims) == 2 and users[t.index] and _applied(t, users[t.index]))
+    return Kinds(_products(tiles), frozenset((*factors, *taken)), frozenset(summands))
+
+
+def _applied(t: Tile, users: list[Tile]) -> bool:
+    """Do levels of decays alone take parts of this matrix?"""
+    return all(u.kind is Kind.DIAGONAL or (u.kind in APPLIED and u.args[0] == t.index) for u in users)
 
 
 def _products(tiles: Tiles) -> frozenset[int]:

@@ -30,6 +30,8 @@ PAIR_CHUNK = 64
 """Tokens a chunk where pairs of tokens are multiplied as matrices."""
 CLEARLY = 0.9
 """What of the bytes must be left for solutions to be handed on: they are more to keep for the backward pass."""
+PARTS = (32, 16, 8, 4)
+"""Tokens of a walk's chunks where the chunks of other kernels are too long for it; products of matrices need 16."""
 SCAN_NUMBERS = 8192
 """Numbers in a tile of states at every token of a chunk."""
 
@@ -56,7 +58,7 @@ def triton_plan(
         back = finishing(maker, _leaves(parts.rest), wanted)
     if reads:
         back, parts = _cheaper(maker, back, parts, wanted)
-    chunks = (back.chunk, *(() if chunk_size else tuple(c for c in (32, 16) if c < back.chunk)))
+    chunks = (back.chunk, *(() if chunk_size else tuple(c for c in PARTS if c < back.chunk)))
     onwards = _onwards(maker, body, chunks)
     launches, forward = [*onwards], {"fused": ("forward",), "split": ("carry", "finish")}
     if ready:
@@ -74,7 +76,8 @@ def triton_plan(
         launches += _segment_launches(recurrence, composed, onwards[1], reverse.carry)
         forward["segments"] = ("segment", "transit", "forward")
         backwards["segments"] = _in_segments(reverse)
-    preferred = _preferred(ready, backwards)
+    fused = maker.best(body, Walk.FORWARD, chunks).fits
+    preferred = _preferred(ready, fused, backwards)
     return TritonPlan(
         "chunk", back.chunk, tuple(launches), tuple(forward.items()), tuple(backwards.items()), composed, preferred
     )
@@ -86,15 +89,17 @@ def _in_segments(reverse: GoingBack) -> tuple[str, ...]:
     return ("segment", "transit", *reverse.first, "segment_back", *rest)
 
 
-def _preferred(ready: Prepared | None, backward: Plans) -> tuple[str, str, str]:
+def _preferred(ready: Prepared | None, fused: bool, backward: Plans) -> tuple[str, str, str]:
     """The plans that are taken unmeasured: forward where sequences and heads keep the device busy, forward where they
     do not, and backward.
 
     An inverse is dear to form inside a walk, where nothing else can be done meanwhile; scores are not, and are formed
-    again rather than stored.
+    again rather than stored. `fused`: one walk's registers hold what it takes to go from states to outputs.
     """
     back = next(name for name in ("merged", "split") if name in backward)
-    return ("prepared", "phases", back) if _has_inverse(ready) else ("fused", "split", back)
+    if _has_inverse(ready):
+        return "prepared", "phases", back
+    return "fused" if fused else "split", "split", back
 
 
 def _has_inverse(ready: Prepared | None) -> bool:
@@ -181,7 +186,7 @@ def _chunks(recurrence: Recurrence, body: Program, sizes: Mapping[str, int]) -> 
     """PAIR_CHUNK or half of it where every state is matrices; else as many tokens as keep the states at all of them
     small."""
     if all(s.form is Form.MATRIX for s in recurrence.states):
-        return PAIR_CHUNK, PAIR_CHUNK // 2
+        return PAIR_CHUNK, PAIR_CHUNK // 2, PAIR_CHUNK // 4
     widest = max(_numbers(v.dims, sizes) for v in body.values if ROW in v.dims)
     fitting = max(1, SCAN_NUMBERS // max(widest, 1))
     return (max(16, min(PAIR_CHUNK, 1 << fitting.bit_length() - 1)),)

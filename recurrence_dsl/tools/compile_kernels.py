@@ -46,13 +46,14 @@ def compiled_all(
     step: Step,
     path: Path | None = None,
     again: int = 0,
+    only_taken: bool = False,
 ) -> Outcome:
-    """What all kernels need, by `jobs` processes. With the path of a record only those are compiled whose result is
-    not in it, and so many others, `again`; then it is brought up to date."""
+    """What all kernels need, or those taken unmeasured, by `jobs` processes. With the path of a record only those are
+    compiled whose result is not in it, and so many others, `again`; then it is brought up to date."""
     record = read_record(path)
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         try:
-            work = _all_written(pool, cases, targets, dtype, step)
+            work = _all_written(pool, cases, targets, dtype, only_taken, step)
             repeated = compiled_again(work, record, again)
             due = [job for job in work if job in repeated or recorded(job, record) is None]
             fresh = _all_compiled(pool, due, record, path, _after(step, len(cases), len(due)))
@@ -66,10 +67,15 @@ def compiled_all(
 
 
 def _all_written(
-    pool: ProcessPoolExecutor, cases: Sequence[Case], targets: Sequence[str], dtype: str, step: Step
+    pool: ProcessPoolExecutor,
+    cases: Sequence[Case],
+    targets: Sequence[str],
+    dtype: str,
+    only_taken: bool,
+    step: Step,
 ) -> list[Job]:
     """A job for each kernel and target, in the report's order."""
-    writing = [pool.submit(_write, *case, targets, dtype) for case in cases]
+    writing = [pool.submit(_write, *case, targets, dtype, only_taken) for case in cases]
     places = dict(zip(writing, cases, strict=True))
     for done, future in enumerate(as_completed(writing), 1):
         future.result()
@@ -77,10 +83,12 @@ def _all_written(
     return [job for future in writing for job in future.result()]
 
 
-def _write(file: str, settings: Mapping[str, float], targets: Sequence[str], dtype: str) -> tuple[Job, ...]:
+def _write(
+    file: str, settings: Mapping[str, float], targets: Sequence[str], dtype: str, only_taken: bool
+) -> tuple[Job, ...]:
     from ..pipeline import load
 
-    return jobs_of(written(load(file), settings), targets, dtype)
+    return jobs_of(written(load(file), settings), targets, dtype, only_taken)
 
 
 def _after(step: Step, done: int, more: int) -> Callable[[str, int], None]:

@@ -41,13 +41,16 @@ class Job:
         return measured_within(self.kernels, self.kernel, self.target, self.dtype)
 
 
-def jobs_of(kernels: Written, targets: Iterable[str], dtype: str = "bfloat16") -> tuple[Job, ...]:
-    """A job for each kernel and target, kernel by kernel. Nothing is compiled; triton must be installed."""
+def jobs_of(
+    kernels: Written, targets: Iterable[str], dtype: str = "bfloat16", only_taken: bool = False
+) -> tuple[Job, ...]:
+    """A job for each kernel, or each that is taken unmeasured, and each target, kernel by kernel. Nothing is compiled;
+    triton must be installed."""
     module, targets = load_source(kernels.text, kernels.spec), tuple(targets)
     common = _common(module)
     return tuple(
         Job(kernels, name, target, dtype, _digest((*common, *_own(module, name, target, dtype))))
-        for name in kernels.names
+        for name in (kernels.taken if only_taken else kernels.names)
         for target in targets
     )
 

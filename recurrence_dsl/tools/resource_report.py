@@ -37,9 +37,11 @@ def run_resources(
     known_faults: Path | None = None,
     record: Path | None = None,
     again: int = 0,
+    only_taken: bool = False,
 ) -> bool:
-    """Prints all kernels, as a table or as JSON, and every fault (beside JSON on stderr); says whether there is
-    none but the known ones of a file. Kernels whose result is recorded are not compiled, but for so many, `again`."""
+    """Prints all kernels, or those taken unmeasured, as a table or as JSON, and every fault (beside JSON on stderr);
+    says whether there is none but the known ones of a file. Kernels whose result is recorded are not compiled, but for
+    so many, `again`."""
     known = read_known(known_faults)
     wanted = tuple(targets) or TARGETS
     check_targets(wanted)
@@ -48,7 +50,7 @@ def run_resources(
     if again and record is None:
         raise CallError("R0407", f"without a record, no kernels can be compiled again (again={again})", "name its file")
     cases = _cases(files, sizes or SIZES, settings)
-    outcome = _with_progress(cases, wanted, dtype, jobs or os.cpu_count() or 1, record, again)
+    outcome = _with_progress(cases, wanted, dtype, jobs or os.cpu_count() or 1, record, again, only_taken)
     faults = [*faults_of(outcome.found, known), *outcome.differences]
     if as_json:
         print(json.dumps([asdict(r) for r in outcome.found], indent=1))
@@ -80,7 +82,13 @@ def _cases(files: Sequence[str], sizes: Sequence[int], settings: Mapping[str, fl
 
 
 def _with_progress(
-    cases: Sequence[Case], targets: Sequence[str], dtype: str, jobs: int, record: Path | None, again: int
+    cases: Sequence[Case],
+    targets: Sequence[str],
+    dtype: str,
+    jobs: int,
+    record: Path | None,
+    again: int,
+    only_taken: bool,
 ) -> Outcome:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
@@ -89,7 +97,7 @@ def _with_progress(
         def step(what: str, done: int, known: int) -> None:
             bar.update(task, description=what, completed=done, total=known)
 
-        return compiled_all(cases, targets, dtype, jobs, step, record, again)
+        return compiled_all(cases, targets, dtype, jobs, step, record, again, only_taken)
 
 
 def _print(table: Table) -> None:

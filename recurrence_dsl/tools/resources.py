@@ -73,12 +73,14 @@ class Resources:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The kernels of a spec's default plans: the text of their module, its kernels' names, and what they are for."""
+    """The kernels of a spec's plans: the text of their module, its kernels' names, those of them that are taken without
+    a measurement, and what they are for."""
 
     spec: str
     sizes: str
     text: str
     names: tuple[str, ...]
+    taken: tuple[str, ...]
 
 
 def written(spec: Spec, settings: Mapping[str, float], heads: int = HEADS) -> Written:
@@ -90,7 +92,17 @@ def written(spec: Spec, settings: Mapping[str, float], heads: int = HEADS) -> Wr
     chosen = choose(recurrence, sizes, consts, heads=heads, groups=1, backend="triton", form="auto", chunk_size=None)
     text = source(recurrence, chosen)
     shown = ", ".join(f"{n}={s}" for n, s in sizes.items())
-    return Written(spec.name, shown, text, tuple(load_source(text, spec.name).KERNELS))
+    module = load_source(text, spec.name)
+    return Written(spec.name, shown, text, tuple(module.KERNELS), _taken(module))
+
+
+def _taken(module: ModuleType) -> tuple[str, ...]:
+    """The kernels of the plans that are taken without a measurement, and the one for a single token."""
+    if not module.RULE:
+        return tuple(module.KERNELS)
+    busy, idle, back = module.RULE
+    used = {*module.FORWARD[busy], *module.FORWARD[idle], *module.BACKWARD[back], module.STEP}
+    return tuple(name for name in module.KERNELS if name in used)
 
 
 def check_targets(targets: Iterable[str]) -> None:
@@ -262,7 +274,9 @@ def _registers(compiled: Any, target: str) -> tuple[int, int]:
     registers, stack = (int(re.findall(rf"{what}:(\d+)", found)[-1]) for what in ("REG", "STACK"))
     # a stack in which nothing is stored holds no registers: calls of the device's own functions have one
     spills = stack and re.search(r"\bSTL\b", _said("nvdisasm", compiled.asm["cubin"], "-c"))
-    return registers, stack if spills else 0
+    # what such functions keep in memory, in whole units of 8 bytes, is no register either
+    kept = sum(-(-int(size) // 8) * 8 for size in re.findall(r"__local_depot\d+\[(\d+)\]", compiled.asm["ptx"]))
+    return registers, max(0, stack - kept) if spills else 0
 
 
 def _said(tool: str, given: bytes, *options: str) -> str:

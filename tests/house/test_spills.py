@@ -34,11 +34,7 @@ def test_kernels_taken_unmeasured_spill_nothing(spec: str, size: int) -> None:
     named = {key.removeprefix(start).partition(" on ")[0] for key in (*KNOWN, *record) if key.startswith(start)}
     assert named <= set(kernels.names), "what is listed or recorded there is"
     module = load_source(kernels.text, spec)
-    busy, idle, back = module.RULE
-    taken = {*module.FORWARD[busy], *module.FORWARD[idle], *module.BACKWARD[back], module.STEP}
-    for job in jobs_of(kernels, ("sm_90",)):
-        if job.kernel not in taken:
-            continue
+    for job in jobs_of(kernels, ("sm_90",), only_taken=True):
         r = recorded(job, record) or job.measured()
         assert r.compiled or KNOWN.get(label(r), 0) is None, label(r)
         assert r.spilled <= (KNOWN.get(label(r)) or 0), label(r)

@@ -29,7 +29,7 @@ class Case:
     heads: int = 2
     groups: int = 1
     sizes: Mapping[str, int] = field(default_factory=lambda: {"K": 5, "V": 7, "J": 5, "M": 4, "N": 3})
-    chunk: int = 16
+    chunk: int | None = 16
     form: str = "auto"
     plans: Mapping[str, str] = field(default_factory=dict)
     dtype: torch.dtype = torch.float32

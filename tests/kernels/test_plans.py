@@ -46,6 +46,18 @@ def test_an_axis_that_stands_for_another_one_is_not_divided(small_register_file:
     assert_agreement(case)
 
 
+@pytest.mark.parametrize(("spec", "sizes"), [("gateloop", {"K": 32, "V": 32}), ("selective_scan", {"V": 32, "N": 32})])
+def test_walks_divided_along_every_axis(spec: str, sizes: dict[str, int], small_register_file: None) -> None:
+    """Where nothing is summed over, each part of an axis needs the whole of a cotangent that lacks it. Without products
+    of matrices a walk may also go by fewer tokens than these take."""
+    plans = {"FORWARD": "fused", "BACKWARD": "split"}
+    case = Case(spec, length=9, batch=1, heads=1, ends=(0, 1, 9), sizes=sizes, chunk=None, plans=plans)
+    settings = mixers(case)[0].kernels.SETTINGS
+    assert all(settings["carry_back"][f"B_{a}"] < size for a, size in sizes.items())
+    assert max(settings[name]["C"] for name in ("forward", "carry_back")) < 16
+    assert_agreement(case)
+
+
 @pytest.mark.parametrize("spec", ["gated_delta_net", "hgrn"])
 def test_states_kept_by_the_fused_kernel(spec: str) -> None:
     case = Case(spec, length=35, batch=1, heads=1, plans={"FORWARD": "fused", "BACKWARD": "split"})

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 
-def block_inverse_lines(name: str, a: list[str], side: int, upper: bool) -> list[str]:
+
+def block_inverse_lines(name: str, a: list[str], side: int, upper: bool, number: Callable[[], int]) -> list[str]:
     """(I - A)^-1 for A in side x side tiles: the inverses of diagonal blocks of 2, 4, .. rows from those of half as
     many.
 
-    `name` becomes a tuple of the tiles, row by row.
+    `name` becomes a tuple of the tiles, row by row; `number` gives each product one of its own.
     """
     parts = [[f"{name}_{m}{n}" for n in range(side)] for m in range(side)]
     row, column = ("[:, None]", "[None, :]") if not upper else ("[None, :]", "[:, None]")
@@ -19,14 +21,17 @@ def block_inverse_lines(name: str, a: list[str], side: int, upper: bool) -> list
     body = [f"corner = ((i_t{row} ^ i_t{column}) >> level == 1) & (i_t{row} > i_t{column})"]
     for m in range(side):
         for n in range(side):
-            terms = [
-                f"_dot_exact({parts[m][k]}, tl.where(corner, {a[k * side + n]}, 0.0), PRECISION)" for k in range(side)
-            ]
-            body.append(f"{name}_by_{m}{n} = {' + '.join(terms)}")
+            found = ""
+            for k in range(side):
+                corner = f"tl.where(corner, {a[k * side + n]}, 0.0)"
+                found = f"_dot_exact({parts[m][k]}, {corner}, PRECISION, {number()}{found and f', {found}'})"
+            body.append(f"{name}_by_{m}{n} = {found}")
     for m in range(side):
         for n in range(side):
-            terms = [f"_dot_exact({name}_by_{m}{k}, {parts[k][n]}, PRECISION)" for k in range(side)]
-            body.append(f"{name}_new_{m}{n} = {parts[m][n]} + {' + '.join(terms)}")
+            found = parts[m][n]
+            for k in range(side):
+                found = f"_dot_exact({name}_by_{m}{k}, {parts[k][n]}, PRECISION, {number()}, {found})"
+            body.append(f"{name}_new_{m}{n} = {found}")
     for m in range(side):
         for n in range(side):
             body.append(f"{parts[m][n]} = {name}_new_{m}{n}")

@@ -373,8 +373,12 @@ class TileBuilder:
             facts = Facts(zero=self.facts[y].zero - {ROW}, finite=self.facts[x].finite, product=True)
             flat = self.flat(y, axes)
             args, dims = (self.turn(x) if kind is Kind.APPLY_T else x, flat), self.dims(flat)
-        found = self.emit(kind, (*args, self.flat(g, axes)), mask, dims, facts)
+        own = () if kind is Kind.SCORES or mask is Mask.BEFORE else (self._diagonal(x),)
+        found = self.emit(kind, (*args, self.flat(g, axes), *own), mask, dims, facts)
         return found if kind is Kind.SCORES else self.split(found, axes)
+
+    def _diagonal(self, x: int) -> int:
+        return self.emit(Kind.DIAGONAL, (x,), None, (ROW,), Facts(finite=self.facts[x].finite))
 
     def scan(self, a: Sequence[int], w: Sequence[int], reverse: bool) -> tuple[int, ...]:
         """S_t = a_t S_{t-1} + w_t; in reverse S_t = a_t S_{t+1} + w_t. One tile each, or real and imaginary parts."""

@@ -30,6 +30,10 @@ class Expressions:
     def _map(self, t: Tile) -> tuple[str, int]:
         prim = t.attr
         assert isinstance(prim, Prim)
+        added = [a for a in t.args if a in self.p.added]
+        if added:
+            (rest,) = (a for a in t.args if a not in added)
+            return self.product(self.p.tiles[added[0]], rest), 9
         if prim in INFIX:
             return self._infix(t, *INFIX[prim])
         x = t.args[0]
@@ -78,6 +82,8 @@ class Expressions:
                 return f"tl.permute({self.p.text(x)}, {order})" if len(order) > 2 else f"tl.trans({self.p.text(x)})"
             case Kind.SUM | Kind.MAX:
                 return self._reduced(t)
+            case Kind.DIAGONAL:
+                return f"tl.sum(tl.where(i_t[:, None] == i_t[None, :], {self.p.text(x)}, 0.0), 1)"
             case Kind.UPTO | Kind.EARLIER | Kind.LATER | Kind.FROM:
                 return self._sums(t)
             case Kind.BEFORE:
@@ -95,10 +101,7 @@ class Expressions:
                 at = "0" if t.kind is Kind.PLACE_FIRST else "rows - 1"
                 return f"tl.where({self.p.at(ROW, t.dims)} == {at}, {self.p.fit(x, t.dims)[0]}, 0.0)"
             case Kind.DOT:
-                self.p.helpers.add("dot")
-                if t.attr:
-                    return f"_dot_exact({self.p.text(x)}, {self.p.text(t.args[1])}, PRECISION)"
-                return f"_dot({self.p.taken(x)}, {self.p.taken(t.args[1])}, DT, PRECISION)"
+                return self.product(t)
             case Kind.PAIR:
                 self.p.helpers.add("pair")
                 return f"_pair({self.p.text(x)}, {t.attr is Mask.BEFORE}, {t.dims[0] == COL}, C, EXACT)"
@@ -114,11 +117,26 @@ class Expressions:
             case _:
                 assert_never(t.kind)
 
+    def product(self, t: Tile, to: int | None = None) -> str:
+        """A product of matrices, added to another tile."""
+        self.p.helpers.add("dot")
+        x, y = t.args
+        if t.attr:
+            name, factors = "_dot_exact", f"{self.p.text(x)}, {self.p.text(y)}, PRECISION"
+        else:
+            name, factors = "_dot", f"{self.p.taken(x)}, {self.p.taken(y)}, DT, PRECISION"
+        start = "" if to is None else f", {self.p.text(to)}"
+        return f"{name}({factors}, {self.p.number()}{start})"
+
     def _load(self, t: Tile) -> str:
+        return f"{self.loaded(t)}.to(tl.float32)"
+
+    def loaded(self, t: Tile) -> str:
+        """What is loaded, as it lies in memory."""
         assert isinstance(t.attr, Source)
         pointer, mask = self.p.place(t.attr, t.dims)
         guard = f", mask={mask}, other=0.0" if mask else ""
-        return f"tl.load({pointer}{guard}).to(tl.float32)"
+        return f"tl.load({pointer}{guard})"
 
     def _causal(self, t: Tile) -> str:
         mask, fill = t.attr  # type: ignore[misc]

@@ -11,6 +11,7 @@ from ...program.ops import COL, ROW, TERM
 from ...program.step import carried_names
 from ...schedule.preparing import Stored, stored_values
 from ...schedule.pressure import block_of
+from ...schedule.splits import separable
 from ...schedule.tasks import Start, Task, Walk
 from .loops import Segment, along, segments
 from .lower import Setting, lower
@@ -88,7 +89,9 @@ class KernelPrinter:
         }
         self.segments = segments(self.tiles, task.loop)
         self.order = self.plan_order(element_count(counts))
-        self.memory = Memory(self.tensors, self.layout, task.walk is not Walk.PARALLEL, task.splits, task.partial)
+        separate = frozenset(a for a in task.splits if separable(task.program, a))
+        walks = task.walk is not Walk.PARALLEL
+        self.memory = Memory(self.tensors, self.layout, walks, task.splits, task.partial, separate)
         self.printer = TilePrinter(self.tiles, self.all_tiles(), self.layout, self.place, self.taken())
         for t in self.tiles.tiles:
             if t.kind is Kind.CARRIED and t.index in self.printer.names:

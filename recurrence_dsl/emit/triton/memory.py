@@ -90,6 +90,7 @@ class Memory:
     sequential: bool
     splits: Dims = ()
     partial: frozenset[str] = frozenset()  # gradients of which each split holds a share
+    separate: frozenset[str] = frozenset()  # split axes of which no part adds to another's results
     used: dict[str, tuple[str, Tensor]] = field(default_factory=dict)
 
     def pointer(self, kind: str, name: str, part: int, dims: Dims) -> tuple[str, str]:
@@ -131,11 +132,11 @@ class Memory:
         return " & ".join([*tests, *(f"(part_{a}{lane} == 0)" for a in alone)])
 
     def alone(self, kind: str, tensor: Tensor) -> Dims:
-        """Split axes that a cotangent lacks: the first part alone passes it on, so that shares add up."""
+        """Split axes that a cotangent lacks: the first part alone passes it on, so that shares add up, if there are."""
         gradient = kind == "made" and f"@{tensor.name}".startswith(SOLVED_BACK)
         if kind not in ("grad", "kept_d", "grad_end") and not gradient:
             return ()
-        return tuple(a for a in self.splits if a not in tensor.axes)
+        return tuple(a for a in self.splits if a not in tensor.axes and a not in self.separate)
 
     def strides(self, *dims: str) -> tuple[str, ...]:
         """Stride arguments of the inputs that are used; their axes lie as in a contiguous tensor."""

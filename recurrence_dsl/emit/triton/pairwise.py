@@ -61,25 +61,24 @@ def _start(p: TilePrinter, m: Tile, strict: bool) -> list[str]:
     if strict and summed:
         return []
     x, y = (p.atom(a) for a in m.args[:2])
-    same = "i_t[:, None] == i_t[None, :]"
     if strict:
         text = f"tl.zeros({p.layout.shape(m.dims)}, tl.float32)"
     elif m.kind is Kind.SCORES:
-        text = f"tl.where({same}, tl.sum({x} * {y}, 1)[:, None], 0.0)"
+        text = f"tl.where(i_t[:, None] == i_t[None, :], tl.sum({x} * {y}, 1)[:, None], 0.0)"
     else:
-        text = f"tl.sum(tl.where({same}, {x}, 0.0), 1)[:, None] * {y}"
+        text = f"{p.atom(m.args[3])}[:, None] * {y}"
     return [f"{p.names[m.index]} {'+=' if summed else '='} {text}"]
 
 
 def _level(p: TilePrinter, m: Tile) -> str:
     """A level's contribution: late rows see early columns."""
     name = p.names[m.index]
-    x, y = (p.atom(a) for a in m.args[:2])
+    x, y = p.taken(m.args[0]) if m.kind is not Kind.SCORES else p.atom(m.args[0]), p.atom(m.args[1])
     there = "back" if _turned(m) else "across"
     if m.kind is not Kind.SCORES:
-        return f"{name} += e * _dot(tl.where({there}, {x}, 0.0), {y} * e, DT, PRECISION)"
+        return f"{name} += e * _dot(tl.where({there}, {x}, 0.0), {y} * e, DT, PRECISION, {p.number()})"
     left, right = (y, x) if _turned(m) else (x, y)
-    found = f"_dot({left} * e, tl.trans({right} * e), DT, PRECISION)"
+    found = f"_dot({left} * e, tl.trans({right} * e), DT, PRECISION, {p.number()})"
     if m.index in p.sums:
         return f"{name} += tl.where({there}, {found}, 0.0)"
     return f"{name} = tl.where({there}, {found}, {name})"

@@ -31,6 +31,14 @@ class TilePrinter:
         self.expressions = Expressions(self)
         self._text: dict[int, tuple[str, int]] = {}
         self._grouped: set[int] = set()
+        self._rounds: set[int] = set()  # those of `short` that have been written
+        self._products = 0
+        self.added: set[int] = set()  # products that are written where they are added to something
+
+    def number(self) -> int:
+        """A number of its own for each product of matrices."""
+        self._products += 1
+        return self._products - 1
 
     @property
     def sums(self) -> frozenset[int]:
@@ -62,25 +70,46 @@ class TilePrinter:
     def _statement(self, t: Tile, rest: Sequence[int]) -> list[str]:
         if t.kind in (Kind.NUMBER, Kind.CARRIED) or (t.kind is Kind.EXPAND and self.uses.only_aligned(t)):
             return []
+        if self.uses.summand(t):
+            self.added.add(t.index)
+            return []
+        self.added.discard(t.index)
         if t.kind in PAIRWISE:
             return self._pairwise(t, rest)
         if t.kind is Kind.INVERSE and len(t.args) > 1:
             return self._block_inverse(t)
+        if t.kind is Kind.DOT and t.index in self.sums:
+            return [f"{self.names[t.index]} = {self.expressions.product(t, t.index)}"]
         text, strength = self.expressions.of(t)
         if self.uses.inlined(t, text):
             self._text[t.index] = (text, strength)
             return []
+        return self._assigned(t, text)
+
+    def _assigned(self, t: Tile, text: str) -> list[str]:
+        """A tile's value under its name, and under its short one as a factor of products."""
+        name, short = self.names[t.index], self.short.get(t.index)
+        if t.index in self.sums:
+            return [f"{name} += {text}"]
         if self.uses.factor(t):
-            self.helpers.update(("dot", "once"))
-            text = f"_factor({text}, DT, DEVICE)"
-        elif self.uses.fenced(t):
+            return [f"{name} = {self._rounded(t, text)}"]
+        if short is not None:
+            self._rounds.add(t.index)
+            if t.kind is Kind.LOAD:
+                return [f"{short} = {self.expressions.loaded(t)}", f"{name} = {short}.to(tl.float32)",
+                        f"{short} = {self._rounded(t, short)}"]  # fmt: skip
+            return [f"{name} = {text}", f"{short} = {self._rounded(t, name)}"]
+        if self.uses.fenced(t):
             self.helpers.add("once")
             text = f"_once({text}, DEVICE)"
-        lines = [f"{self.names[t.index]} {'+=' if t.index in self.sums else '='} {text}"]
-        if t.index in self.short:
-            self.helpers.update(("dot", "once"))
-            lines.append(f"{self.short[t.index]} = _factor({self.names[t.index]}, DT, DEVICE)")
-        return lines
+        return [f"{name} = {text}"]
+
+    def _rounded(self, t: Tile, text: str) -> str:
+        """A factor of products; what is loaded is taken as it lies in memory."""
+        self.helpers.update(("dot", "once"))
+        if t.kind is Kind.LOAD:
+            return f"_loaded({text.removesuffix('.to(tl.float32)')}, DT, DEVICE)"
+        return f"_factor({text}, DT, DEVICE)"
 
     # --- operands ---
 
@@ -113,13 +142,13 @@ class TilePrinter:
             return self.taken(t.args[0])
         if t.kind is Kind.TURN and self._loaded(i):
             return f"tl.trans({self.taken(t.args[0])})"
-        return self.short.get(i, self.text(i))
+        return self.short[i] if i in self._rounds else self.text(i)
 
     def _loaded(self, i: int) -> bool:
         """Is it another name of something that has a short one?"""
         while self.tiles[i].kind in (Kind.RENAME, Kind.TURN):
             i = self.tiles[i].args[0]
-        return i in self.short
+        return i in self._rounds
 
     def at(self, dim: str, dims: Dims, name: Callable[[str], str] = index_name) -> str:
         return aligned(name(dim), (dim,), dims)
@@ -147,4 +176,4 @@ class TilePrinter:
     def _block_inverse(self, t: Tile) -> list[str]:
         self.helpers.add("dot")
         side = round(len(t.args) ** 0.5)
-        return block_inverse_lines(self.names[t.index], [self.text(a) for a in t.args], side, bool(t.attr))
+        return block_inverse_lines(self.names[t.index], [self.text(a) for a in t.args], side, bool(t.attr), self.number)

@@ -50,8 +50,9 @@ class Kind(Enum):
     DOT = "dot"  # (x, y) [.., a] [a, ..]; attr "exact" where it must not be rounded to the inputs' precision
     PAIR = "pair"  # (g) [t] -> [t, s], attr a Mask: exp of the sum of g over the rows between two tokens
     SCORES = "scores"  # (x, y, g), attr a Mask: as the program's
-    APPLY = "apply"  # (a, y, g)
-    APPLY_T = "apply_t"  # (twin of a, x, g)
+    APPLY = "apply"  # (a, y, g), and a's diagonal where tokens see themselves
+    APPLY_T = "apply_t"  # (twin of a, x, g), likewise
+    DIAGONAL = "diagonal"  # (a) [t, s] -> [t]: what each token says of itself
     INVERSE = "inverse"  # (I - A)^-1, A strictly lower (attr False) or strictly upper (attr True); M * M tiles
     # elementwise recurrences
     SCAN = "scan"  # (a, w): S_t = a_t S_{t-1} + w_t; attr True in reverse; complex ones take and give two tiles each
@@ -103,6 +104,8 @@ class Tiles:
 
 PAIRWISE = frozenset((Kind.SCORES, Kind.APPLY, Kind.APPLY_T))
 """Operations with a decay of its own for each channel and pair of tokens."""
+APPLIED = frozenset((Kind.APPLY, Kind.APPLY_T))
+"""Those whose first operand is a matrix of pairs of tokens, of which each level takes a part."""
 PRODUCTS = frozenset((Kind.DOT, Kind.INVERSE, Kind.SCAN, *PAIRWISE))
 LEAF_KINDS = frozenset((Kind.LOAD, Kind.CARRIED, Kind.NUMBER, Kind.HEAD))
 

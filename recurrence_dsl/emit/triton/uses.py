@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...program.ops import ROW
+from ...program.ops import ROW, Prim
 from .functions import COSTLY
-from .tiles import Kind, Tile, Tiles
+from .tiles import APPLIED, Kind, Tile, Tiles
 
 _ROUNDED = (Kind.LOAD, Kind.MAP, Kind.MASK, Kind.CAUSAL)
 _INLINERS = frozenset((Kind.MAP, Kind.MASK, Kind.CAUSAL, Kind.SUM, Kind.DOT, Kind.TURN))
@@ -28,12 +28,14 @@ class Uses:
                 self.of[a].append(i)
 
     def shortened(self) -> Iterator[int]:
-        """What is loaded as a factor of products, where other operations use it too."""
+        """What is taken as a factor of products beside other uses: what is loaded, and what each level of decays
+        takes its part of."""
         for i in self.of:
             t = self.tiles[i]
-            if t.kind is Kind.LOAD and len(t.dims) == 2 and not self.factor(t):
-                users = map(self.tiles.__getitem__, self._real_users(i))
-                if any(u.kind is Kind.DOT and not u.attr for u in users):
+            if len(t.dims) == 2 and t.kind in (*_ROUNDED, Kind.DOT) and not self.factor(t):
+                users = [self.tiles[u] for u in self._real_users(i)]
+                taken = t.kind is Kind.LOAD and any(u.kind is Kind.DOT and not u.attr for u in users)
+                if taken or any(u.kind in APPLIED and u.args[0] == i for u in users):
                     yield i
 
     def factor(self, t: Tile) -> bool:
@@ -43,6 +45,19 @@ class Uses:
         users = [self.tiles[u] for u in self._real_users(t.index)]
         stored = any(r.tile == t.index for r in self.results)
         return not stored and all(u.kind is Kind.DOT and not u.attr for u in users)
+
+    def summand(self, t: Tile) -> bool:
+        """Is this a product of matrices that one sum alone takes up, beside a tile of the same dims?"""
+        if t.kind is not Kind.DOT or t.index in self.sums | self.later or any(r.tile == t.index for r in self.results):
+            return False
+        users = self.of[t.index]
+        if len(users) != 1 or self.tiles[users[0]].attr is not Prim.ADD:
+            return False
+        x, y = self.tiles[users[0]].args
+        other = self.tiles[x if y == t.index else y]
+        if other.index == t.index or other.kind is Kind.NUMBER or other.dims != t.dims:
+            return False
+        return y == t.index or not self.summand(other)
 
     def fenced(self, t: Tile) -> bool:
         """Is this a number a token that tiles use, or a function that is costly to compute? The compiler would compute

@@ -11,6 +11,6 @@ def _inverse(a, UPPER: tl.constexpr, C: tl.constexpr, LEVELS: tl.constexpr, PREC
     found = tl.where(late == early, 1.0, tl.where(corner, a, 0.0))
     for level in tl.range(1, LEVELS, disable_licm=True):
         corner = ((late ^ early) >> level == 1) & (late > early)
-        by = _dot_exact(found, tl.where(corner, a, 0.0), PRECISION)
-        found += _dot_exact(by, found, PRECISION)
+        by = _dot_exact(found, tl.where(corner, a, 0.0), PRECISION, 0)
+        found = _dot_exact(by, found, PRECISION, 1, found)
     return found
