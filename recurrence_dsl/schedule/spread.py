@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..emit.triton.order import FREE, Sizes, needed
+from ..emit.triton.order import FREE, Sizes, held_numbers, needed
 from ..emit.triton.tiles import APPLIED, PAIRWISE, PRODUCTS, Kind, Tile, Tiles
 from ..program.ops import Prim
 
 LANES = 32
+USUAL_WARPS = 8
 ROWS, COLUMNS = 16, 8
 """Of a matrix instruction's result."""
 GROUP = 64
@@ -57,6 +58,12 @@ class Spread:
             return max(VECTOR, self.sizes(t.dims) / (LANES * self.warps))
         short = t.kind is Kind.LOAD or i in self.kinds.factors
         return self._numbers(i) / (2 if short else 1)
+
+    def whole(self, i: int) -> float:
+        """What would hold a tile if it were neither rounded nor held by several warps. Orders of statements found with
+        this spill less than those found with what `of` says: a factor of products is held wide until all of it is
+        computed."""
+        return held_numbers(self.tiles[i], self.sizes) / (LANES * self.warps)
 
     def extra(self, i: int) -> float:
         """What an operation holds besides its operands and its result."""

@@ -103,6 +103,8 @@ class TileBuilder:
                 return self.number(-x)
             case Prim.MUL, _:
                 return self._seen(args[0], args[1]) or self._seen(args[1], args[0])
+            case Prim.ADD, _:
+                return self._added_flat(args[0], args[1]) or self._added_flat(args[1], args[0])
             case _:
                 return None
 
@@ -112,6 +114,14 @@ class TileBuilder:
         if t.kind is not Kind.CAUSAL or self.constant(t.args[0]) != 1 or set(self.dims(x)) != set(t.dims):
             return None
         return self.causal(x, t.attr[0], 0.0)  # type: ignore[index,arg-type]
+
+    def _added_flat(self, x: int, y: int) -> int | None:
+        """A product of matrices taken apart into dims, plus a tile: added before it is, as part of the product."""
+        t = self.tiles[x]
+        if t.kind is not Kind.SPLIT or self.tiles[t.args[0]].kind is not Kind.DOT or self.dims(y) != t.dims:
+            return None
+        merged: Dims = t.attr  # type: ignore[assignment]
+        return self.split(self.add(t.args[0], self.flat(y, merged)), merged)
 
     def add(self, x: int, y: int) -> int:
         return self.map(Prim.ADD, x, y)

@@ -12,14 +12,18 @@ from ...program.step import carried_names
 from ...schedule.preparing import Stored, stored_values
 from ...schedule.pressure import block_of
 from ...schedule.splits import separable
+from ...schedule.spread import USUAL_WARPS, Spread, kinds_of
 from ...schedule.tasks import Start, Task, Walk
+from .flat_states import flat_dims
 from .loops import Segment, along, segments
 from .lower import Setting, lower
 from .memory import Memory, Tensor, tensors
-from .order import Sizes, element_count, needed, ordered
+from .order import Sizes, element_count, needed
 from .printer import TilePrinter
+from .reorder import bettered
 from .shapes import Layout, aligned, index_name
 from .tiles import PAIRWISE, Dims, Kind, Source, Tile
+from .uses import Uses
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,7 @@ class KernelPrinter:
         self.tensors |= {n: Tensor(n, *self.kept_axes(x)) for n, x in stored_values(task.program).items()}
         self.names = carried_names(spec)
         self.tiles = lower(task.program, Setting(masked | {ROW, COL}, self.carried()))
+        self.flats = flat_dims(self.tiles)
         counts = {
             **full,
             **{a: blocks.get(a, full[a]) for a in (*task.splits, *([task.loop] if task.loop else []))},
@@ -107,10 +112,14 @@ class KernelPrinter:
 
     def plan_order(self, sizes: Sizes) -> dict[Segment, tuple[int, ...]]:
         """Each segment's tiles in order."""
+        costs = Spread(self.tiles, kinds_of(self.tiles), sizes, USUAL_WARPS)
+        uses = Uses(self.tiles, tuple(sorted(needed(self.tiles))))
         found = {}
         for at, s in enumerate(self.segments):
             later = {a for o in self.segments[at + 1 :] for i in o.tiles for a in self.tiles.tiles[i].args}
-            found[s] = ordered(self.tiles, sizes, s.tiles, (later & s.tiles) | s.stored)
+            kept = (later & s.tiles) | (s.stored - self.stored_at_once())
+            uses.sums, uses.later = s.sums, frozenset(later)
+            found[s] = bettered(self.tiles, sizes, s.tiles, kept, uses.summands(s.tiles), costs)
         return found
 
     def all_tiles(self) -> tuple[int, ...]:
@@ -172,6 +181,17 @@ class KernelPrinter:
         ending = ("_im" if part else "_re") if self.tensors[plain].is_complex else ""
         return f"now_{plain}{ending}"
 
+    def flat(self, name: str, part: int, text: str) -> str:
+        """A state as the walk carries it."""
+        dims = self.flats.get((name, part))
+        return f"tl.reshape({text}, {self.layout.shape(dims)})" if dims else text
+
+    def whole(self, name: str, part: int, dims: Dims) -> str:
+        """What the walk carries, with all its dims."""
+        register = self.register(name, part)
+        flat = (name, part) in self.flats
+        return f"tl.reshape({register}, {self.layout.shape(dims)})" if flat else register
+
     def store(self, kind: str, source: Source, value: str, dims: Dims) -> str:
         pointer, mask = self.memory.pointer(kind, source.name, source.part, dims)
         guard = f", mask={mask}" if mask else ""
@@ -212,8 +232,10 @@ class KernelPrinter:
         lines: list[str] = []
         for at, s in enumerate(self.segments):
             later = {a for o in self.segments[at + 1 :] for i in o.tiles - s.tiles for a in self.tiles.tiles[i].args}
-            found = self.printer.lines([i for i in self.order[s] if i not in static], s.sums, later)
-            found += self.store_lines(s)
+            order = [i for i in self.order[s] if i not in static]
+            found = self.printer.lines(order, s.sums, later, self.stores)
+            found += [x for i in sorted(s.stored.difference(order)) for x in self.stores(i)]
+            found += self.late_stores(s)
             if s.looped:
                 found = [*self.printer.zeros(s.sums), *self.loop_lines(found)]
             lines += found
@@ -229,14 +251,33 @@ class KernelPrinter:
             *(f"    {x}" for x in (*self.axis_lines(axis, f"start_{axis} + "), *inside)),
         ]
 
-    def store_lines(self, s: Segment) -> list[str]:
-        """The stores of a segment's outputs and gradients of inputs, and of params in a parallel kernel."""
-        kinds = {"output": "out", "dinput": "d", "stored": "made"} | ({} if self.sequential else {"dparam": "d"})
-        kinds |= {"dstate": "next"} if self.task.cached else {}
-        found = [(r.target, self.tiles.tiles[r.tile]) for r in self.tiles.results if r.tile in s.stored]
-        stores = ((x, self.store(kinds[x.kind], x, self.value(t), t.dims)) for x, t in found if x.kind in kinds)
-        # a walk stores for others as it stores states: where they are wanted
-        return [f"if KEEP: {text}" if x.kind == "stored" and self.sequential else text for x, text in stores]
+    def stores(self, i: int) -> list[str]:
+        """The stores of a tile that is an output, a gradient of an input, or of a param in a parallel kernel."""
+        found = []
+        for r in self.tiles.results:
+            kind = self.written.get(r.target.kind)
+            if r.tile == i and kind is not None:
+                text = self.store(kind, r.target, self.value(self.tiles.tiles[i]), self.tiles.tiles[i].dims)
+                # a walk stores for others as it stores states: where they are wanted
+                found.append(f"if KEEP: {text}" if r.target.kind == "stored" and self.sequential else text)
+        return found
+
+    def late_stores(self, s: Segment) -> list[str]:
+        """The stores of what a cached walk carries, which may be read until the end."""
+        found = [(x, t) for x, t in self.results(("dstate",)) if self.task.cached and t.index in s.stored]
+        return [self.store("next", x, self.value(t), t.dims) for x, t in found]
+
+    @property
+    def written(self) -> dict[str, str]:
+        """What is stored as soon as it is computed, and nothing in the kernel reads: kinds of results, and of
+        tensors."""
+        kinds = {"output": "out", "dinput": "d", "stored": "made"}
+        return kinds if self.sequential else {**kinds, "dparam": "d"}
+
+    def stored_at_once(self) -> frozenset[int]:
+        """Results that need not be held once they are computed."""
+        held = {r.tile for r in self.tiles.results if r.target.kind not in self.written}
+        return frozenset(r.tile for r in self.tiles.results if r.tile not in held)
 
     @property
     def sequential(self) -> bool:
@@ -297,13 +338,13 @@ class KernelPrinter:
         start, new, advance, finish = [], [], [], []
         for name, part, dims in self.states():
             register = self.register(name, part)
-            start.append(f"{register} = {self.start_value(first, name, part, dims)}")
+            start.append(f"{register} = {self.flat(name, part, self.start_value(first, name, part, dims))}")
             if (name, part) in values:
                 new.append(f"next_{register} = {self.value(values[name, part])}")
                 advance.append(f"{register} = next_{register}")
             elif not forward:  # nothing depends on the state before the chunk
                 advance.append(f"{register} = tl.zeros_like({register})")
-            finish.append(self.store(last, Source(kind, name, part), register, dims))
+            finish.append(self.store(last, Source(kind, name, part), self.whole(name, part, dims), dims))
         return start, [*new, *advance], finish
 
     def cached_lines(self) -> tuple[list[str], list[str], list[str]]:
@@ -344,7 +385,7 @@ class KernelPrinter:
 
     def keep_lines(self) -> list[str]:
         kind = "kept" if self.task.walk is Walk.FORWARD else "kept_d"
-        return [self.store(kind, Source("state", n, p), self.register(n, p), dims) for n, p, dims in self.states()]
+        return [self.store(kind, Source("state", n, p), self.whole(n, p, dims), dims) for n, p, dims in self.states()]
 
     def param_lines(self) -> tuple[list[str], list[str], list[str]]:
         """Statements that add up the gradients of params over the walk."""

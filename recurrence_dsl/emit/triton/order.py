@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
 
 from .tiles import LEAF_KINDS, PAIRWISE, Dims, Kind, Tile, Tiles
 
@@ -50,10 +51,9 @@ def ordered(tiles: Tiles, sizes: Sizes, wanted: Collection[int], kept: Collectio
     """The wanted tiles in the order of computation; `kept` are those that are still needed afterwards.
 
     Two orders are tried, one found from the operands on and one from the results back, each by taking at every step
-    what
-    lets the fewest numbers be held; the better one is taken.
+    what lets the fewest numbers be held; the better one is taken. What a walk carries is held from the beginning on.
     """
-    graph = _Graph(tiles, sizes, frozenset(wanted), frozenset(kept))
+    graph = Graph(tiles, sizes, wanted, kept)
     return graph.flat(min((graph.onwards(), graph.backwards()), key=graph.peak))
 
 
@@ -69,40 +69,54 @@ def held_numbers(t: Tile, sizes: Sizes) -> int:
     return 0 if t.kind in FREE else sizes(t.dims) // (2 if t.kind is Kind.LOAD else 1)
 
 
-class _Graph:
+Node = tuple[int, ...]
+"""Tiles that are computed together."""
+
+
+class Graph:
     """The wanted tiles as nodes: each with the members of its group and without the tiles that are other names for
-    it.
+    it. `summands`: products that are computed where they are added to something, and the sums.
     """
 
-    def __init__(self, tiles: Tiles, sizes: Sizes, wanted: frozenset[int], kept: frozenset[int]) -> None:
-        self.tiles, self.wanted = tiles.tiles, wanted
-        self.root = {i: root(tiles, i) for i in wanted | {a for i in wanted for a in self.tiles[i].args}}
-        self.kept = {self.root[i] for i in kept & wanted}
+    def __init__(
+        self,
+        tiles: Tiles,
+        sizes: Sizes,
+        wanted: Collection[int],
+        kept: Collection[int],
+        summands: Mapping[int, int] = MappingProxyType({}),
+    ) -> None:
+        self.tiles, self.wanted = tiles.tiles, frozenset(wanted)
+        self.root = {i: root(tiles, i) for i in self.wanted | {a for i in wanted for a in self.tiles[i].args}}
+        self.kept = {self.root[i] for i in self.wanted.intersection(kept)}
         groups = pairwise_groups(tiles, wanted)
         self.node = {i: g for g in groups for i in g}
+        self.node |= {i: pair for pair in summands.items() for i in pair}
         self.node |= {i: (i,) for i in wanted if self.root[i] == i and i not in self.node}
         self.nodes = sorted(set(self.node.values()))
         self.args = {n: self._args(n) for n in self.nodes}
-        self.users: dict[int, set[tuple[int, ...]]] = {i: set() for n in self.nodes for i in n}
+        self.users: dict[int, set[Node]] = {i: set() for n in self.nodes for i in n}
         for n in self.nodes:
             for a in self.args[n]:
                 self.users[a].add(n)
-        self.held = {i: held_numbers(self.tiles[i], sizes) for i in self.users}
+        self.held = {i: 0 if i in summands else held_numbers(self.tiles[i], sizes) for i in self.users}
+        self.carried = [n for n in self.nodes if self.tiles[n[0]].kind is Kind.CARRIED]
 
-    def _args(self, node: tuple[int, ...]) -> frozenset[int]:
+    def _args(self, node: Node) -> frozenset[int]:
         """The tiles that a node needs, by the roots that hold them."""
-        return frozenset(self.root[a] for i in node for a in self.tiles[i].args if self.root[a] in self.wanted)
+        roots = {self.root[a] for i in node for a in self.tiles[i].args}
+        return frozenset(a for a in roots if a in self.wanted and a not in node)
 
-    def _is_leaf(self, node: tuple[int, ...]) -> bool:
+    def is_leaf(self, node: Node) -> bool:
         return self.tiles[node[0]].kind in LEAF_KINDS
 
-    def onwards(self) -> list[tuple[int, ...]]:
+    def onwards(self) -> list[Node]:
         """From the operands on; leaves are taken when they are first needed."""
-        order: list[tuple[int, ...]] = []
-        placed: set[int] = set()
-        waiting = [n for n in self.nodes if not self._is_leaf(n)]
+        order = [*self.carried]
+        placed = {i for n in order for i in n}
+        waiting = [n for n in self.nodes if not self.is_leaf(n)]
         while waiting:
-            ready = (n for n in waiting if all(a in placed or self._is_leaf(self.node[a]) for a in self.args[n]))
+            ready = (n for n in waiting if all(a in placed or self.is_leaf(self.node[a]) for a in self.args[n]))
             best = min(ready, key=lambda n: (self._growth(n, placed), n))
             for n in (*sorted(self.node[a] for a in self.args[best] if a not in placed), best):
                 order.append(n)
@@ -110,7 +124,7 @@ class _Graph:
             waiting.remove(best)
         return order + [n for n in self.nodes if n[0] not in placed]
 
-    def _growth(self, node: tuple[int, ...], placed: set[int]) -> int:
+    def _growth(self, node: Node, placed: set[int]) -> int:
         """How many more numbers are held once a node is computed and its operands that nothing else needs are gone."""
         grown = sum(self.held[i] for i in node if self.users[i] or i in self.kept)
         for a in self.args[node]:
@@ -119,12 +133,12 @@ class _Graph:
             grown -= self.held[a] if a in placed and not left else 0
         return grown
 
-    def backwards(self) -> list[tuple[int, ...]]:
+    def backwards(self) -> list[Node]:
         """From the results back: what frees its result and brings up few operands is computed last."""
-        order: list[tuple[int, ...]] = []
+        order: list[Node] = []
         placed: set[int] = set()
         live = set(self.kept)
-        waiting = list(self.nodes)
+        waiting = [n for n in self.nodes if n not in self.carried]
         while waiting:
             ready = (n for n in waiting if all(u[0] in placed for i in n for u in self.users[i]))
             best = min(ready, key=lambda n: (self._shrinkage(n, live), [-i for i in n]))
@@ -132,16 +146,16 @@ class _Graph:
             placed.update(best)
             live = (live - set(best)) | self.args[best]
             waiting.remove(best)
-        return order[::-1]
+        return [*self.carried, *order[::-1]]
 
-    def _shrinkage(self, node: tuple[int, ...], live: set[int]) -> int:
+    def _shrinkage(self, node: Node, live: set[int]) -> int:
         """How many more numbers are held before a node than after it."""
-        if self._is_leaf(node):
+        if self.is_leaf(node):
             return -self.held[node[0]] if node[0] in live else 0
         brought = sum(self.held[a] for a in self.args[node] if a not in live)
         return brought - sum(self.held[i] for i in node if i in live)
 
-    def peak(self, order: list[tuple[int, ...]]) -> int:
+    def peak(self, order: list[Node]) -> int:
         """The most numbers held at once."""
         last = {a: at for at, n in enumerate(order) for a in (*n, *self.args[n])}
         live, most = 0, 0
@@ -155,10 +169,12 @@ class _Graph:
             live -= ends.pop(at, 0)
         return most
 
-    def flat(self, order: list[tuple[int, ...]]) -> tuple[int, ...]:
-        """All tiles in order, the other names of each where they are first used."""
+    def flat(self, order: list[Node]) -> tuple[int, ...]:
+        """All tiles in order, the other names of each where they are first used, or at once if by results alone."""
         found: list[int] = []
         placed: set[int] = set()
+        used = {a for i in self.wanted for a in self.tiles[i].args}
+        unused = [i for i in sorted(self.wanted - used) if self.root[i] != i]
 
         def place(i: int) -> None:
             for a in self.tiles[i].args:
@@ -173,7 +189,7 @@ class _Graph:
                 for a in self.tiles[m].args:
                     if a in self.wanted and a not in placed and self.root[a] != a:
                         place(a)
-            for m in n:
+            for m in (*n, *(i for i in unused if self.root[i] in n)):
                 place(m)
         for i in sorted(self.wanted - placed):
             place(i)

@@ -48,14 +48,20 @@ class TilePrinter:
     # --- statements ---
 
     def lines(
-        self, order: Sequence[int], sums: frozenset[int] = frozenset(), used_later: Collection[int] = ()
+        self,
+        order: Sequence[int],
+        sums: frozenset[int] = frozenset(),
+        used_later: Collection[int] = (),
+        then: Callable[[int], list[str]] = lambda _: [],
     ) -> list[str]:
-        """The statements of tiles in order; `sums` are added to what blocks before gave; `used_later` get names."""
+        """The statements of tiles in order, each followed by what `then` says of it; `sums` are added to what blocks
+        before gave; `used_later` get names."""
         self.uses.sums, self.uses.later, self._grouped = sums, frozenset(used_later), set()
         found: list[str] = []
         for at, i in enumerate(order):
             if i not in self._grouped:
                 found += self._statement(self.tiles[i], order[at:])
+            found += then(i)
         return found
 
     def zeros(self, sums: Iterable[int]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from ...program.ops import ROW, Prim
 from .functions import COSTLY
@@ -59,6 +59,10 @@ class Uses:
             return False
         return y == t.index or not self.summand(other)
 
+    def summands(self, tiles: Collection[int]) -> dict[int, int]:
+        """The summands among some tiles, and the sums that take them up."""
+        return {i: self.of[i][0] for i in sorted(tiles) if self.summand(self.tiles[i]) and self.of[i][0] in tiles}
+
     def fenced(self, t: Tile) -> bool:
         """Is this a number a token that tiles use, or a function that is costly to compute? The compiler would compute
         it again for each layout of its users."""
@@ -90,6 +94,8 @@ class Uses:
         users = self.of[t.index]
         if t.kind is not Kind.RENAME and (self.fenced(t) or self.factor(t)):
             return False
+        if any(self.summand(self.tiles[a]) for a in t.args):
+            return False  # the product would be computed later than it was planned to be
         stored = any(r.tile == t.index for r in self.results)
         return len(users) == 1 and not stored and self.tiles[users[0]].kind in _INLINERS
 
