@@ -114,14 +114,16 @@ class Graph:
         """From the operands on; leaves are taken when they are first needed."""
         order = [*self.carried]
         placed = {i for n in order for i in n}
-        waiting = [n for n in self.nodes if not self.is_leaf(n)]
-        while waiting:
-            ready = (n for n in waiting if all(a in placed or self.is_leaf(self.node[a]) for a in self.args[n]))
+        before = {n: {self.node[a] for a in self.args[n]} for n in self.nodes if not self.is_leaf(n)}
+        before = {n: {x for x in found if x in before} for n, found in before.items()}
+        ready = {n for n, found in before.items() if not found}
+        while ready:
             best = min(ready, key=lambda n: (self._growth(n, placed), n))
             for n in (*sorted(self.node[a] for a in self.args[best] if a not in placed), best):
                 order.append(n)
                 placed.update(n)
-            waiting.remove(best)
+            ready.remove(best)
+            ready |= _freed(best, before, {u for i in best for u in self.users[i]})
         return order + [n for n in self.nodes if n[0] not in placed]
 
     def _growth(self, node: Node, placed: set[int]) -> int:
@@ -136,16 +138,15 @@ class Graph:
     def backwards(self) -> list[Node]:
         """From the results back: what frees its result and brings up few operands is computed last."""
         order: list[Node] = []
-        placed: set[int] = set()
         live = set(self.kept)
-        waiting = [n for n in self.nodes if n not in self.carried]
-        while waiting:
-            ready = (n for n in waiting if all(u[0] in placed for i in n for u in self.users[i]))
+        after = {n: {u for i in n for u in self.users[i]} for n in self.nodes if n not in self.carried}
+        ready = {n for n, found in after.items() if not found}
+        while ready:
             best = min(ready, key=lambda n: (self._shrinkage(n, live), [-i for i in n]))
             order.append(best)
-            placed.update(best)
             live = (live - set(best)) | self.args[best]
-            waiting.remove(best)
+            ready.remove(best)
+            ready |= _freed(best, after, {self.node[a] for a in self.args[best]})
         return [*self.carried, *order[::-1]]
 
     def _shrinkage(self, node: Node, live: set[int]) -> int:
@@ -194,3 +195,11 @@ class Graph:
         for i in sorted(self.wanted - placed):
             place(i)
         return tuple(found)
+
+
+def _freed(done: Node, waiting: Mapping[Node, set[Node]], for_it: Collection[Node]) -> set[Node]:
+    """Those of the nodes that wait for one, and now wait for none."""
+    for n in for_it:
+        if n in waiting:
+            waiting[n].discard(done)
+    return {n for n in for_it if n in waiting and not waiting[n]}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from itertools import islice
 from typing import Protocol
 
 from .order import Graph, Node, Sizes
@@ -12,6 +13,8 @@ SHARPNESS = 6
 """How much more full moments weigh than others: with little of it the whole is made slimmer, with much of it only the
 fullest moment."""
 SWEEPS = 6
+EFFORT = 1_000_000
+"""How many nodes are looked at at most, a second's work: large kernels come nowhere near their best order."""
 
 
 class Costs(Protocol):
@@ -39,12 +42,12 @@ def bettered(
 
     From each of two orders, statements are moved singly as long as that makes the full moments less full.
     """
-    search = _Search(Graph(tiles, sizes, wanted, kept, summands), costs)
+    search = Search(Graph(tiles, sizes, wanted, kept, summands), costs)
     found = [search.run(order) for order in (search.graph.onwards(), search.graph.backwards())]
     return search.graph.flat(search.with_leaves(min(found, key=search.fullness)))
 
 
-class _Search:
+class Search:
     """Orders of a graph's nodes but for what is loaded, which comes where it is first used."""
 
     def __init__(self, graph: Graph, costs: Costs) -> None:
@@ -56,33 +59,33 @@ class _Search:
 
     def run(self, order: list[Node]) -> list[Node]:
         """The order after moves of single nodes, as long as they better it."""
-        nodes = [n for n in order if not self._waits(n)]
-        least = self.fullness(nodes)
+        nodes = [n for n in order if not self.waits(n)]
+        least, left = self.fullness(nodes), EFFORT // max(1, len(nodes))
         for _ in range(SWEEPS):
             before = least
             for n in tuple(nodes):
-                for trial in self._moves(nodes, n):
-                    fullness = self.fullness(trial)
+                for trial in islice(self._moves(nodes, n), left):
+                    fullness, left = self.fullness(trial), left - 1
                     if fullness < least:
                         least, nodes = fullness, trial
             if least == before:
                 break
         return nodes
 
-    def _waits(self, node: Node) -> bool:
+    def waits(self, node: Node) -> bool:
         """Is this loaded only where it is used?"""
         return self.graph.is_leaf(node) and node not in self.graph.carried
 
-    def _moves(self, nodes: list[Node], node: Node) -> list[list[Node]]:
+    def _moves(self, nodes: list[Node], node: Node) -> Iterator[list[Node]]:
         """The orders that differ in one node's place, and keep it behind its operands and before its users."""
         if node in self.graph.carried:
-            return []
+            return
         here = nodes.index(node)
         rest = nodes[:here] + nodes[here + 1 :]
         args = {self.graph.node[a] for a in self.graph.args[node]}
         first = max((at + 1 for at, n in enumerate(rest) if n in args), default=len(self.graph.carried))
         last = next((at for at, n in enumerate(rest) if n in self.users[node]), len(rest))
-        return [[*rest[:at], node, *rest[at:]] for at in range(first, last + 1) if at != here]
+        yield from ([*rest[:at], node, *rest[at:]] for at in range(first, last + 1) if at != here)
 
     def fullness(self, nodes: list[Node]) -> float:
         """How many registers are held at each node, to a power, in all."""
@@ -108,6 +111,6 @@ class _Search:
         found: dict[Node, None] = {}
         for n in nodes:
             args = sorted(graph.node[a] for a in graph.args[n])
-            found.update(dict.fromkeys([a for a in args if self._waits(a)]))
+            found.update(dict.fromkeys([a for a in args if self.waits(a)]))
             found[n] = None
         return list(found | dict.fromkeys(graph.nodes))
