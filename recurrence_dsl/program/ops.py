@@ -191,8 +191,15 @@ def is_cotangent(v: Value) -> bool:
     return v.op is Op.COTANGENT or (is_stored(v) and str(v.attr).startswith(SOLVED_BACK))
 
 
-STORED_INVERSE = "@inverse"
-"""How names of stored inverses begin."""
+def is_exact(name: str) -> bool:
+    """Is what is stored under a name kept in full precision: a product of transitions, or a number for each token?"""
+    return name.startswith((STORED_INVERSE, SUMMED))
+
+
+STORED_INVERSE, STORED_SCORES = "@inverse", "@scores"
+"""How names of stored inverses begin, and of stored scores."""
 SOLVED, SOLVED_BACK = "@solved", "@dsolved"
 """How names of stored solutions of systems begin, and of transposed systems for gradients."""
+SUMMED = "@sum"
+"""How names of stored sums begin, a number for each token."""
 LEAVES = frozenset((Op.INPUT, Op.PARAM, Op.STATE, Op.COTANGENT, Op.NUMBER, Op.SIZE, Op.HEAD_INDEX, Op.HEAD_COUNT))

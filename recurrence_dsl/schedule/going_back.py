@@ -10,8 +10,10 @@ from .finishing import Backward
 from .handing import Handed
 from .maker import Maker
 from .rearranging import rearranged
+from .sums_ahead import sums_ahead
 from .tasks import Launch, Walk
 
+_SUMS = "Sums that the walk back needs of each chunk."
 _CACHED = "All gradients; those of the states lie in memory between chunks."
 Plans = dict[str, tuple[str, ...]]
 WALKED = ("state:", "keep:")
@@ -20,12 +22,13 @@ WALKED = ("state:", "keep:")
 
 @dataclass(frozen=True, slots=True)
 class GoingBack:
-    """`carry` stores the states' gradients; `first` names the kernels whose results a forward pass may have stored."""
+    """`carry` stores the states' gradients; `ahead` names the kernels before it, the results of some of which a forward
+    pass may have stored."""
 
     carry: Launch
     launches: tuple[Launch, ...]
     plans: Plans
-    first: tuple[str, ...]
+    ahead: tuple[str, ...]
 
 
 def going_back(
@@ -40,8 +43,12 @@ def going_back(
     finish = tuple(x.task.name for x in back.launches)
     states = only(parts.backward, lambda key: key.startswith(WALKED))
     doc = "The states' gradients after each chunk."
-    carry = maker.launch("carry_back", doc, states, Walk.REVERSE, chunks, back.chunk)
-    launches, plans = [carry, *back.launches], {"split": (*first, "carry_back", *finish)}
+    parts_of_walk = sums_ahead(states, tuple(maker.sizes))
+    sums = [maker.launch("sums_back", _SUMS, parts_of_walk.sums, Walk.PARALLEL, (back.chunk,))] if parts_of_walk else []
+    walk = parts_of_walk.walk if parts_of_walk else states
+    carry = maker.launch("carry_back", doc, walk, Walk.REVERSE, chunks, back.chunk)
+    ahead = (*first, *(x.task.name for x in sums))
+    launches, plans = [*sums, carry, *back.launches], {"split": (*ahead, "carry_back", *finish)}
     gradient = maker.fitting("gradient", "All gradients.", parts.gradient, Walk.REVERSE, back.chunk)
     if gradient is not None and not gradient.task.partial:
         launches.append(gradient)
@@ -54,7 +61,7 @@ def going_back(
     for merged, rest in _merged(maker, parts.backward, back):
         launches.append(merged)
         plans["merged"] = (*first, merged.task.name, rest)
-    return GoingBack(carry, tuple(launches), plans, first)
+    return GoingBack(carry, tuple(launches), plans, ahead)
 
 
 def _merged(maker: Maker, program: Program, back: Backward) -> list[tuple[Launch, str]]:

@@ -16,12 +16,13 @@ from ..program.ops import (
     LEADING,
     ROW,
     STORED_INVERSE,
+    STORED_SCORES,
     TERM,
     TERM2,
     Op,
     Program,
     Value,
-    is_inverse,
+    is_exact,
     is_stored,
     only,
     term_counts,
@@ -96,7 +97,7 @@ def _names(program: Program) -> dict[int, str]:
         elif v.op is Op.INVERSE:
             found[v.index] = f"{STORED_INVERSE}{len(found)}"
         elif v.op is Op.SCORES and _by_channel(program.values[v.args[2]]):
-            found[v.index] = f"@scores{len(found)}"
+            found[v.index] = f"{STORED_SCORES}{len(found)}"
     return found
 
 
@@ -136,4 +137,4 @@ def stored_values(program: Program) -> dict[str, Stored]:
     found |= {key.removeprefix("keep:"): program.values[i] for key, i in program.outputs if key.startswith("keep:")}
     tiles = lambda v: counts.get(v.index, 1) ** sum(d in v.dims for d in (TERM, TERM2))  # noqa: E731
     axes = lambda v: tuple(d for d in v.dims if d not in LEADING)  # noqa: E731
-    return {name[1:]: Stored(COL in v.dims, axes(v), tiles(v), is_inverse(v)) for name, v in found.items()}
+    return {name[1:]: Stored(COL in v.dims, axes(v), tiles(v), is_exact(name)) for name, v in found.items()}

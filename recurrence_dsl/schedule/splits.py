@@ -15,16 +15,22 @@ _MIXING = frozenset((Op.AMAX, Op.PEAK, Op.RENAME))
 
 
 def may_split(program: Program, axis: str, carried: bool) -> bool:
-    """May `axis` be divided? `carried` says that the states' gradients stay in registers, which cannot hold shares."""
+    """May `axis` be divided? `carried` says that the states' gradients stay in registers, which cannot hold shares; nor
+    does what is kept for other kernels come in shares."""
     return separable(program, axis) or _in_shares(program, axis, carried)
 
 
 def separable(program: Program, axis: str) -> bool:
     """Does each part of an axis give its own part of every result, with nothing added up over it? Then a cotangent that
-    lacks the axis means the same to every part."""
+    lacks the axis means the same to every part, and a state that lacks it is the same in every part."""
     lost = any(v.op in _REDUCING | _MIXING and _loses(program, v, axis) for v in program.values)
     renamed = any(v.op is Op.RENAME and axis in v.attr for v in program.values)  # type: ignore[operator]
-    return not lost and not renamed and all(axis in program.values[i].dims for _, i in program.outputs)
+    return not lost and not renamed and all(axis in program.values[i].dims or _alike(key) for key, i in program.outputs)
+
+
+def _alike(key: str) -> bool:
+    """A state that lacks the axis is carried by every part, and stored alike."""
+    return key.startswith("state:")
 
 
 def _in_shares(program: Program, axis: str, carried: bool) -> bool:
@@ -47,8 +53,9 @@ def _in_shares(program: Program, axis: str, carried: bool) -> bool:
             cut.add(v.index)
         if here and v.index in cut:
             return False
-    shared = [k for k, i in program.outputs if i in cut and k.startswith("state:")]
-    return any(axis in v.dims for v in program.values) and not (carried and shared)
+    whole = ("keep:", "state:") if carried else ("keep:",)
+    shared = [k for k, i in program.outputs if i in cut and k.startswith(whole)]
+    return any(axis in v.dims for v in program.values) and not shared
 
 
 def shares(program: Program, axes: tuple[str, ...]) -> frozenset[str]:

@@ -85,8 +85,8 @@ def triton_plan(
 
 def _in_segments(reverse: GoingBack) -> tuple[str, ...]:
     """The split way back, with what each segment adds computed before."""
-    rest = reverse.plans["split"][len(reverse.first) :]
-    return ("segment", "transit", *reverse.first, "segment_back", *rest)
+    rest = reverse.plans["split"][len(reverse.ahead) :]
+    return ("segment", "transit", *reverse.ahead, "segment_back", *rest)
 
 
 def _preferred(ready: Prepared | None, fused: bool, backward: Plans) -> tuple[str, str, str]:

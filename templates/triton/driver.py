@@ -114,11 +114,11 @@ def _gradient_op(
     return _gradients(inputs, params, state, kept, incoming, cu, heads, plan, kernels)
 
 
-def _gradients(inputs, params, state, kept, incoming, cu, heads, plan, kernels):
+def _gradients(inputs, params, state, kept, incoming, cu, heads, plan, kernels, summed=()):
     """The same, by kernels that walk over whole sequences. `kept` holds what the first of them would store: the states,
-    or the states and all else, or nothing."""
+    or the states and all else, or nothing; `summed` what is summed up ahead of the walk back, where it is known."""
     states, made = kept[: len(STATES)], kept[len(STATES) :]
-    done = {"prepare": bool(made), "carry": bool(states), "carry_prepared": bool(states)}
+    done = {"prepare": bool(made), "carry": bool(states), "carry_prepared": bool(states), "sums_back": bool(summed)}
     kernels = [name for name in kernels if not done.get(name)]
     call = _Call(inputs, params, state, cu, heads, plan)
     for x, row in zip(incoming, OUTPUTS):
@@ -132,6 +132,7 @@ def _gradients(inputs, params, state, kept, incoming, cu, heads, plan, kernels):
     call.bind_stored(made or (_stored(inputs, cu, heads, stored) if "prepare" in kernels else []), stored)
     solves = any(_stores(name, "made_dsolved") for name in kernels)
     call.bind_stored(_stored(inputs, cu, heads, SOLVED_BACK if solves else ()), SOLVED_BACK)
+    call.bind_stored(summed or _stored(inputs, cu, heads, SUMMED if "sums_back" in kernels else ()), SUMMED)
     d_inputs = [_input_gradient(call, x, row, _writer(kernels, row)) for x, row in zip(inputs, INPUTS)]
     d_params = [_param_gradient(call, p, row, _writer(kernels, row)) for p, row in zip(params, PARAMS)]
     d_state = [

@@ -177,18 +177,20 @@ def _segment_gradients(inputs, params, state, incoming, heads, plan):
     call.bind("init", starts)
     call.bind("end", added)
     call.bind("kept", kept)
-    reads = "prepare" in _kernels("BACKWARD", "split")
-    made = _stored(rows, cu, heads, (*PREPARED, *SOLVED)) if reads else []
+    kernels = _kernels("BACKWARD", "split")
+    made = _stored(rows, cu, heads, (*PREPARED, *SOLVED)) if "prepare" in kernels else []
+    summed = _stored(rows, cu, heads, SUMMED)
     call.bind_stored(made, (*PREPARED, *SOLVED))
-    for name in ("prepare", "carry_prepared") if reads else ("carry",):
-        call.launch(name, True)
+    call.bind_stored(summed, SUMMED)
     outer = [g.reshape(1, g.shape[0] * g.shape[1], *g.shape[2:]) for g in incoming[: len(OUTPUTS)]]
     for x, row in zip(outer, OUTPUTS):
         call.args[f"grad_{row[0]}"] = _real(x)
+    for name in kernels[: kernels.index("carry_back")]:
+        call.launch(name, True)
     added = _walked(call, inputs[0], "d_init", "segment_back")
     ends, d_state = _joined(call, incoming[len(OUTPUTS) :], added, transits, count, reverse=True)
     found = _gradients(
-        rows, params, starts, [*kept, *made], [*outer, *ends], cu, heads, plan, _kernels("BACKWARD", "split")
+        rows, params, starts, [*kept, *made], [*outer, *ends], cu, heads, plan, kernels, summed
     )
     n = len(inputs)
     d_inputs = [d.reshape(x.shape) for d, x in zip(found, inputs)]

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 import jinja2
 
 from ...check.spec import Spec
+from ...program.ops import SOLVED, SOLVED_BACK, STORED_INVERSE, STORED_SCORES, SUMMED
 from ...program.step import carried_names
 from ...resources import templates
 from ...schedule.preparing import stored_values, stores
 from ...schedule.relief import relief
-from ...schedule.tasks import Launch, Settings, TritonPlan, Walk
+from ...schedule.tasks import Launch, Settings, TritonPlan
 from ..names import docstring, operator_name
 from ..torch_module import digest
 from .kernel import Kernel, KernelPrinter
@@ -22,8 +23,13 @@ _HELPERS = ("once", "maths", "dot", "sums", "pair", "levels", "inverse", "scan")
 
 
 _UNNAMED = "@unique@"
-_STORED = {"PREPARED": Walk.PARALLEL, "SOLVED": Walk.FORWARD, "SOLVED_BACK": Walk.REVERSE}
-"""Tables of what kernels store for one another, by how those that store it go through a sequence."""
+_STORED = {
+    "PREPARED": (STORED_INVERSE, STORED_SCORES),
+    "SOLVED": (SOLVED,),
+    "SOLVED_BACK": (SOLVED_BACK,),
+    "SUMMED": (SUMMED,),
+}
+"""Tables of what kernels store for one another, by how the names of it begin."""
 
 
 def triton_source(spec: Spec, plan: TritonPlan, sizes: Mapping[str, int], heads: int, about: dict[str, object]) -> str:
@@ -52,7 +58,7 @@ def triton_source(spec: Spec, plan: TritonPlan, sizes: Mapping[str, int], heads:
         "keeping": tuple(x.task.name for x in plan.launches if x.task.keep),
         "transitions": _transitions(spec, plan, sizes),
         "rule": plan.preferred,
-        "stored": {table: _stored(plan, walk, sizes) for table, walk in _STORED.items()},
+        "stored": {table: _stored(plan, names, sizes) for table, names in _STORED.items()},
         "plans": {"FORWARD": dict(plan.forward), "BACKWARD": dict(plan.backward)},
         "step": "step" if any(x.task.name == "step" for x in plan.launches) else "forward",
         "unique_name": _UNNAMED,
@@ -87,12 +93,12 @@ def printed(spec: Spec, launches: tuple[Launch, ...], sizes: Mapping[str, int]) 
     )  # fmt: skip
 
 
-def _stored(plan: TritonPlan, walk: Walk, sizes: Mapping[str, int]) -> tuple[tuple[object, ...], ...]:
-    """What kernels that go through a sequence in one way store for others."""
+def _stored(plan: TritonPlan, names: tuple[str, ...], sizes: Mapping[str, int]) -> tuple[tuple[object, ...], ...]:
+    """What kernels store for others under names that begin in some way."""
     found: dict[str, tuple[object, ...]] = {}
-    for task in (x.task for x in plan.launches if x.task.walk is walk):
+    for task in (x.task for x in plan.launches):
         values = stored_values(task.program)
-        for name in stores(task.program):
+        for name in (n for n in stores(task.program) if f"@{n}".startswith(names)):
             x = values[name]
             found[name] = name, x.tiles, x.exact, None if x.pairs else tuple(sizes[a] for a in x.axes)
     return tuple(found.values())

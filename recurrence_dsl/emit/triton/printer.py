@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from .block_inverse import block_inverse_lines
 from .expressions import Expressions
+from .joined import Joined, joined
 from .naming import RESERVED, short_names, tile_names
 from .pairwise import Group, group_lines
 from .shapes import Layout, aligned, index_name, number_text
@@ -30,7 +31,8 @@ class TilePrinter:
         self.helpers: set[str] = set()
         self.expressions = Expressions(self)
         self._text: dict[int, tuple[str, int]] = {}
-        self._grouped: set[int] = set()
+        self._grouped: set[int] = set()  # tiles of which the statements of a group have taken care
+        self._done: dict[int, None] = {}  # tiles whose turn has been, in order
         self._rounds: set[int] = set()  # those of `short` that have been written
         self._products = 0
         self.added: set[int] = set()  # products that are written where they are added to something
@@ -56,11 +58,13 @@ class TilePrinter:
     ) -> list[str]:
         """The statements of tiles in order, each followed by what `then` says of it; `sums` are added to what blocks
         before gave; `used_later` get names."""
-        self.uses.sums, self.uses.later, self._grouped = sums, frozenset(used_later), set()
+        self.uses.here, self.uses.sums, self.uses.later = frozenset(order), sums, frozenset(used_later)
+        self._grouped, self._done = set(), {}
         found: list[str] = []
         for at, i in enumerate(order):
             if i not in self._grouped:
                 found += self._statement(self.tiles[i], order[at:])
+            self._done[i] = None
             found += then(i)
         return found
 
@@ -163,9 +167,47 @@ class TilePrinter:
 
     def _pairwise(self, t: Tile, rest: Sequence[int]) -> list[str]:
         self.helpers.update(("dot", "levels"))
-        members = self._companions(t, rest)
-        self._grouped.update(m.index for m in members)
-        return group_lines(Group(self, members))
+        group = self._companions(t, rest)
+        waiting = self._before_loop()
+        known = [i for i in self._done if i not in self.added]
+        sums = joined(group, self.uses, frozenset(known), frozenset(rest))
+        for s in sums:
+            self._grouped.update(self._up_to(s))
+            self._text.pop(s.total, None)
+        return [*waiting, *group_lines(Group(self, sums))]
+
+    def _up_to(self, s: Joined) -> Iterator[int]:
+        """The members of a sum, and what they are added up by."""
+        for m in s.members:
+            yield (i := m.index)
+            while i != s.total:
+                yield (i := self.uses.users_here(i)[0])
+
+    def _before_loop(self) -> list[str]:
+        """What is yet to be written where it is used, if less is held once it is computed: its user comes after a
+        loop."""
+        found = []
+        for i in [i for i in self._done if i in self._text and self._awaited(i)]:
+            inside = self._inside(i)
+            taken = {a for j in inside for a in self.tiles[j].args} - inside
+            freed = [a for a in taken if len(self.tiles[a].dims) > 1 and self._last(a, inside)]
+            if len(self.tiles[i].dims) > 1 and len(freed) > 1:
+                found.append(f"{self.names[i]} = {self._text.pop(i)[0]}")
+        return found
+
+    def _awaited(self, i: int) -> bool:
+        return any(u not in self._done for u in self.uses.users_here(i))
+
+    def _inside(self, i: int) -> set[int]:
+        """A tile and what is written as part of it."""
+        return {i}.union(*(self._inside(a) for a in self.tiles[i].args if a in self._text))
+
+    def _last(self, a: int, users: set[int]) -> bool:
+        """Are these the last users of a tile, which is no other name of something?"""
+        plain = self.tiles[a].kind not in (Kind.RENAME, Kind.TURN, Kind.EXPAND, Kind.NUMBER)
+        return (
+            plain and not self.uses.asked_for(a) and all(u in users or u in self._done for u in self.uses.users_here(a))
+        )
 
     def _companions(self, t: Tile, rest: Sequence[int]) -> tuple[Tile, ...]:
         """Operations with the same decays that follow at once and do not depend on one another."""

@@ -15,13 +15,14 @@ INLINE = 60
 
 
 class Uses:
-    """The users of each tile in an order. `sums` and `later` are those of the statements that are printed: tiles that
-    blocks add up, and tiles that later statements need by name."""
+    """The users of each tile in an order. `here`, `sums` and `later` are those of the statements that are printed: their
+    tiles, those that blocks add up, and those that later statements need by name."""
 
     def __init__(self, tiles: Tiles, order: tuple[int, ...]) -> None:
         self.tiles, self.results = tiles.tiles, tiles.results
         self.sums: frozenset[int] = frozenset()
         self.later: frozenset[int] = frozenset()
+        self.here = frozenset(order)
         self.of: dict[int, list[int]] = {i: [] for i in order}
         for i in order:
             for a in self.tiles[i].args:
@@ -46,9 +47,16 @@ class Uses:
         stored = any(r.tile == t.index for r in self.results)
         return not stored and all(u.kind is Kind.DOT and not u.attr for u in users)
 
+    def users_here(self, i: int) -> list[int]:
+        return [u for u in self.of[i] if u in self.here]
+
+    def asked_for(self, i: int) -> bool:
+        """Is a tile's own value needed: as a result, by later statements, or to add up blocks?"""
+        return i in self.sums or i in self.later or any(r.tile == i for r in self.results)
+
     def summand(self, t: Tile) -> bool:
         """Is this a product of matrices that one sum alone takes up, beside a tile of the same dims?"""
-        if t.kind is not Kind.DOT or t.index in self.sums | self.later or any(r.tile == t.index for r in self.results):
+        if t.kind is not Kind.DOT or self.asked_for(t.index):
             return False
         users = self.of[t.index]
         if len(users) != 1 or self.tiles[users[0]].attr is not Prim.ADD:
