@@ -78,8 +78,10 @@ class _Factoring(_Planned):
         """Products of a factor and another sum in the place of a sum's terms."""
         known = {v.index: self.terms(v.index) for v in self.values if self.made_by(v.index, SUMS)}
         for v, terms in known.items():
-            left = None if self.part_of(v, SUMS) else self._fewer(v, terms, known)
-            if left is not None and (len(left) < len(terms) or self._scattered(v, left)):
+            if self.part_of(v, SUMS):
+                continue
+            left = min((self._fewer(v, t, known) for t in (terms, self.spread(terms))), key=len)
+            if len(left) < len(terms) or self._scattered(v, left):
                 self.plan[v] = left
 
     def _fewer(self, v: int, terms: tuple[Term, ...], known: Mapping[int, tuple[Term, ...]]) -> tuple[Term, ...]:
@@ -87,12 +89,12 @@ class _Factoring(_Planned):
         for other in others:
             if other == v or len(known[other]) > len(terms) or not self._may_take(v, other):
                 continue
-            for f, over in sorted({(f, t.over) for t in terms for f in t.factors}):
+            for factors, over in sorted({(f, t.over) for t in terms if (f := t.without(known[other][0]))}):
                 for sign in (1.0, -1.0):
-                    same = Counter(t.times(sign, f, over) for t in known[other])
+                    same = Counter(t.times(sign, factors, over) for t in known[other])
                     if same <= Counter(terms):
                         rest = (Counter(terms) - same).elements()
-                        product = Term(sign, tuple(sorted((f, other))), over)
+                        product = Term(sign, tuple(sorted((*factors, other))), over)
                         return self._fewer(v, (*rest, product), known)
         return terms
 

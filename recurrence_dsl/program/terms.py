@@ -29,8 +29,13 @@ class Term:
         """What it is computed from."""
         return self.factors if self.value is None else (self.value,)
 
-    def times(self, number: float, factor: int, over: tuple[str, ...]) -> Term:
-        return Term(self.number * number, tuple(sorted((*self.factors, factor))), over)
+    def times(self, number: float, factors: tuple[int, ...], over: tuple[str, ...]) -> Term:
+        return Term(self.number * number, tuple(sorted((*self.factors, *factors))), over)
+
+    def without(self, other: Term) -> tuple[int, ...]:
+        """The factors that another term lacks; none where it has some of its own."""
+        own, others = Counter(self.factors), Counter(other.factors)
+        return tuple(sorted((own - others).elements())) if others <= own else ()
 
 
 class Reading:
@@ -70,6 +75,19 @@ class Reading:
         else:
             t = self._opened(self.product(i))
             yield Term(sign * t.number, t.factors, t.over, i, sign)
+
+    def spread(self, terms: tuple[Term, ...]) -> tuple[Term, ...]:
+        """The same sum, where products with a sum as a factor are sums of products, others' use of them aside."""
+        return tuple(s for t in terms for s in self._spread(t))
+
+    def _spread(self, t: Term) -> tuple[Term, ...]:
+        for f in t.factors:
+            if self.made_by(f, SUMS) and not t.over and len(t.factors) > 1:
+                rest = tuple((Counter(t.factors) - Counter((f,))).elements())
+                parts = self.terms(f)
+                if not any(p.over for p in parts):
+                    return tuple(p.times(t.number, rest, ()) for p in parts)
+        return (t,)
 
     def product(self, i: int) -> Term:
         """The number and the factors of a product; a value that is none is its own factor."""

@@ -42,6 +42,23 @@ def common_factor(b: Builder, x: Leaf) -> dict[str, int]:
     return {"dq": dq, "dg": b.along(Op.CUMSUM, total)}
 
 
+def product_as_factor(b: Builder, x: Leaf) -> dict[str, int]:
+    """k dk where k is a product itself."""
+    r, m, a, c = (x(n) for n in "rmac")
+    k = b.mul(r, m)
+    return {"dk": b.add(a, c), "dg": b.along(Op.CUMSUM, b.add(b.mul(k, a), b.mul(k, c))), "k": k}
+
+
+def product_of_a_sum(b: Builder, x: Leaf) -> dict[str, int]:
+    """k dk + m dm beside dk and dm, where two of the products have a factor in common that was taken out of them, and
+    where others use what is left."""
+    k, m, a, c, d, e, f = (x(n) for n in "kmacdef")
+    dk, dm = b.add(b.mul(a, f), c), b.add(b.mul(d, f), e)
+    both = b.mul(b.add(b.mul(a, k), b.mul(d, m)), f)
+    total = b.add(b.add(both, b.mul(k, c)), b.mul(m, e))
+    return {"dk": dk, "dm": dm, "both": b.exp(both), "dg": b.along(Op.CUMSUM, total)}
+
+
 def under_a_sum(b: Builder, x: Leaf) -> dict[str, int]:
     """The same where the factors are summed over an axis, and a row's own factor stands before the sum."""
     q, a, c, d = x("q"), x("a"), x("c"), x("d", *ROWS)
@@ -65,8 +82,18 @@ def small_first(b: Builder, x: Leaf) -> dict[str, int]:
     return {"one": b.add(b.sub(a, r), s)}
 
 
-CASES = {f.__name__: (f, saved) for f, saved in
-         ((common_factor, 3), (under_a_sum, 3), (shared_product, 1), (signs, 3), (small_first, 0))}  # fmt: skip
+CASES = {
+    f.__name__: (f, saved)
+    for f, saved in (
+        (common_factor, 3),
+        (product_as_factor, 2),
+        (product_of_a_sum, 1),
+        (under_a_sum, 3),
+        (shared_product, 1),
+        (signs, 3),
+        (small_first, 0),
+    )
+}
 
 
 @pytest.mark.parametrize("name", CASES)

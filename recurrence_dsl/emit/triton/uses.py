@@ -15,8 +15,8 @@ INLINE = 60
 
 
 class Uses:
-    """The users of each tile in an order. `here`, `sums` and `later` are those of the statements that are printed: their
-    tiles, those that blocks add up, and those that later statements need by name."""
+    """The users of each tile in an order. Of the statements that are printed, `here` has the tiles, `sums` those that
+    blocks add up, and `later` those that other statements need by name."""
 
     def __init__(self, tiles: Tiles, order: tuple[int, ...]) -> None:
         self.tiles, self.results = tiles.tiles, tiles.results
