@@ -200,8 +200,9 @@ def _part(build: Builder, t: Term, new: Mapping[int, int]) -> tuple[int, bool]:
     if t.value is not None:
         return new[t.value], t.sign < 0
     first, *rest = sorted((new[f] for f in t.factors), key=lambda i: -len(build.dims(i)))
-    if t.over:
-        return build.contract(first, rest[0], t.over), t.number < 0
-    for f in rest:
+    *inside, last = rest if t.over else (*rest, None)
+    for f in inside:
         first = build.mul(first, f)
+    if last is not None:
+        first = build.contract(first, last, t.over)
     return first if abs(t.number) == 1.0 else build.mul(first, build.number(abs(t.number))), t.number < 0

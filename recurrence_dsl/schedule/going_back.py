@@ -41,12 +41,7 @@ def going_back(
     and head, which stays in the device's cache.
     """
     finish = tuple(x.task.name for x in back.launches)
-    states = only(parts.backward, lambda key: key.startswith(WALKED))
-    doc = "The states' gradients after each chunk."
-    parts_of_walk = sums_ahead(states, tuple(maker.sizes))
-    sums = [maker.launch("sums_back", _SUMS, parts_of_walk.sums, Walk.PARALLEL, (back.chunk,))] if parts_of_walk else []
-    walk = parts_of_walk.walk if parts_of_walk else states
-    carry = maker.launch("carry_back", doc, walk, Walk.REVERSE, chunks, back.chunk)
+    *sums, carry = _carrying(maker, parts.backward, chunks, back.chunk)
     ahead = (*first, *(x.task.name for x in sums))
     launches, plans = [*sums, carry, *back.launches], {"split": (*ahead, "carry_back", *finish)}
     gradient = maker.fitting("gradient", "All gradients.", parts.gradient, Walk.REVERSE, back.chunk)
@@ -62,6 +57,15 @@ def going_back(
         launches.append(merged)
         plans["merged"] = (*first, merged.task.name, rest)
     return GoingBack(carry, tuple(launches), plans, ahead)
+
+
+def _carrying(maker: Maker, backward: Program, chunks: tuple[int, ...], keep: int) -> list[Launch]:
+    """The walk that stores the states' gradients, behind the kernel that forms sums for it, if there is one."""
+    walk = only(backward, lambda key: key.startswith(WALKED))
+    split = sums_ahead(walk, tuple(maker.sizes))
+    sums = [maker.launch("sums_back", _SUMS, split.sums, Walk.PARALLEL, (keep,))] if split else []
+    doc = "The states' gradients after each chunk."
+    return [*sums, maker.launch("carry_back", doc, split.walk if split else walk, Walk.REVERSE, chunks, keep)]
 
 
 def _merged(maker: Maker, program: Program, back: Backward) -> list[tuple[Launch, str]]:

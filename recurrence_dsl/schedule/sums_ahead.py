@@ -24,15 +24,22 @@ class Ahead:
 
 
 def sums_ahead(walk: Program, axes: tuple[str, ...]) -> Ahead | None:
-    """A walk back in two parts; None where that makes no axis divisible, or where complex numbers would be stored."""
+    """A walk back in two parts; None where that spares it no products of matrices or makes no axis divisible, or where
+    complex numbers would be stored."""
     names = {i: f"{SUMMED}{n}" for n, i in enumerate(_narrow(walk))}
     if any(walk.values[i].is_complex for i in names):
         return None
     rest = cut(walk, names)
-    if not any(may_split(rest, a, True) and not may_split(walk, a, True) for a in axes):
+    if _products(rest) == _products(walk) or not any(
+        may_split(rest, a, True) and not may_split(walk, a, True) for a in axes
+    ):
         return None
     kept = tuple((f"keep:{name}", i) for i, name in names.items())
     return Ahead(only(replace(walk, outputs=kept), lambda key: True), rest)
+
+
+def _products(program: Program) -> int:
+    return sum(v.op in (Op.CONTRACT, Op.SCORES) for v in program.values)
 
 
 def _narrow(walk: Program) -> list[int]:

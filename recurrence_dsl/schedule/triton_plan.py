@@ -20,7 +20,6 @@ from ..program.ops import BATCH, COL, HEAD, ROW, Op, Program, only
 from .finishing import Backward, finishing
 from .going_back import WALKED, GoingBack, Plans, going_back
 from .handing import Handed, handed, nothing_handed
-from .levels_first import levels_first
 from .maker import Maker
 from .preparing import Prepared, prepared
 from .segments import Composition, composition
@@ -48,7 +47,6 @@ def triton_plan(
 ) -> TritonPlan:
     """The plan for one form; a given chunk size is obeyed."""
     maker = Maker(recurrence, sizes)
-    body, backward = levels_first(body), levels_first(backward)
     if form == "recurrent":
         return _recurrent(maker, body, backward)
     wanted = (chunk_size,) if chunk_size else _chunks(recurrence, body, sizes)

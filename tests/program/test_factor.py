@@ -67,6 +67,15 @@ def under_a_sum(b: Builder, x: Leaf) -> dict[str, int]:
     return {"dq": dq, "dg": b.along(Op.CUMSUM, b.sub(inside, x("r", *ROWS)))}
 
 
+def product_under_a_sum(b: Builder, x: Leaf) -> dict[str, int]:
+    """The same where the factor is a square."""
+    q, a, c, d = x("q"), x("a"), x("c"), x("d", *ROWS)
+    square = b.mul(q, q)
+    dq = b.add(b.mul(a, d), c)
+    inside = b.add(b.contract(square, c, "K"), b.mul(b.contract(a, square, "K"), d))
+    return {"dq": dq, "square": square, "dg": b.along(Op.CUMSUM, b.sub(inside, x("r", *ROWS)))}
+
+
 def shared_product(b: Builder, x: Leaf) -> dict[str, int]:
     a, c, d = (x(n) for n in "acd")
     return {"one": b.exp(b.mul(c, d)), "two": b.mul(b.mul(a, c), d)}
@@ -89,6 +98,7 @@ CASES = {
         (product_as_factor, 2),
         (product_of_a_sum, 1),
         (under_a_sum, 3),
+        (product_under_a_sum, 3),
         (shared_product, 1),
         (signs, 3),
         (small_first, 0),

@@ -230,6 +230,7 @@ class KernelPrinter:
     def body_lines(self, static: frozenset[int]) -> list[str]:
         """The statements of all segments, with the stores of results that are neither carried nor summed up."""
         lines: list[str] = []
+        known: set[int] = set()
         for at, s in enumerate(self.segments):
             later = {a for o in self.segments[at + 1 :] for i in o.tiles - s.tiles for a in self.tiles.tiles[i].args}
             order = [i for i in self.order[s] if i not in static]
@@ -237,7 +238,8 @@ class KernelPrinter:
             found += [x for i in sorted(s.stored.difference(order)) for x in self.stores(i)]
             found += self.late_stores(s)
             if s.looped:
-                found = [*self.printer.zeros(s.sums), *self.loop_lines(found)]
+                found = [*self.printer.beginnings(s.sums, known), *self.loop_lines(found)]
+            known |= later & (s.sums if s.looped else s.tiles)
             lines += found
         return lines
 

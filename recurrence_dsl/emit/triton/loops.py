@@ -45,6 +45,7 @@ class _Loops:
         """For a tile along the axis, the first loop that can compute it; for another, how many loops come before it."""
         for i in sorted(wanted):
             self.at[i] = self._place(self.tiles[i])
+        self._sink()
 
     def _along(self, i: int) -> bool:
         return along(self.tiles[i], self.axis)
@@ -56,6 +57,16 @@ class _Loops:
     def _place(self, t: Tile) -> int:
         before = max((self.at[a] for a in t.args), default=0)
         return before + 1 if self._sums(t.index) else before
+
+    def _sink(self) -> None:
+        """Sums that are first needed after a later loop are added up there, beside what that one computes anyway."""
+        first: dict[int, int] = {}
+        for i in sorted(self.wanted, reverse=True):
+            if self._sums(i) and i in first and i not in self.results:
+                self.at[i] = max(self.at[i], first[i])
+            used = self.at[i] - 1 if self._sums(i) else self.at[i]
+            for a in self.tiles[i].args:
+                first[a] = min(first.get(a, used), used)
 
     def run(self) -> tuple[Segment, ...]:
         loops = max((self.at[i] for i in self.wanted if self._along(i)), default=-1) + 1

@@ -36,6 +36,7 @@ class TilePrinter:
         self._rounds: set[int] = set()  # those of `short` that have been written
         self._products = 0
         self.added: set[int] = set()  # products that are written where they are added to something
+        self.begun: dict[int, int] = {}  # what is added to a sum over blocks: that sum, which has begun with the rest
 
     def number(self) -> int:
         """A number of its own for each product of matrices."""
@@ -68,12 +69,16 @@ class TilePrinter:
             found += then(i)
         return found
 
-    def zeros(self, sums: Iterable[int]) -> list[str]:
-        """The statements that start sums over blocks."""
+    def beginnings(self, sums: Iterable[int], known: Collection[int]) -> list[str]:
+        """The statements that begin sums over blocks: with zero, or with what is known by name and only added later."""
         found = []
         for i in sorted(sums):
             t = self.tiles[i]
             start = f"tl.zeros({self.layout.shape(t.dims)}, tl.float32)" if t.dims else "0.0"
+            rest = self.uses.added_later(i)
+            if rest is not None and rest[1] in known:
+                self.begun[rest[0]] = i
+                start = self.names[rest[1]]
             found.append(f"{self.names[i]} = {start}")
         return found
 
@@ -90,7 +95,7 @@ class TilePrinter:
             return self._block_inverse(t)
         if t.kind is Kind.DOT and t.index in self.sums:
             return [f"{self.names[t.index]} = {self.expressions.product(t, t.index)}"]
-        text, strength = self.expressions.of(t)
+        text, strength = (self.names[self.begun[t.index]], 9) if t.index in self.begun else self.expressions.of(t)
         if self.uses.inlined(t, text):
             self._text[t.index] = (text, strength)
             return []

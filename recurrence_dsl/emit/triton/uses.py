@@ -67,6 +67,16 @@ class Uses:
             return False
         return y == t.index or not self.summand(other)
 
+    def added_later(self, i: int) -> tuple[int, int] | None:
+        """The only user of a tile, where that adds it to another one of the same dims; and that other one."""
+        users = [self.tiles[u] for u in self.of[i]]
+        if len(users) != 1 or users[0].kind is not Kind.MAP or users[0].attr is not Prim.ADD:
+            return None
+        x, y = users[0].args
+        other = y if x == i else x
+        alike = other != i and self.tiles[other].dims == self.tiles[i].dims != ()
+        return (users[0].index, other) if alike else None
+
     def summands(self, tiles: Collection[int]) -> dict[int, int]:
         """The summands among some tiles, and the sums that take them up."""
         return {i: self.of[i][0] for i in sorted(tiles) if self.summand(self.tiles[i]) and self.of[i][0] in tiles}
