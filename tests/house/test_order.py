@@ -104,3 +104,34 @@ def test_a_state_with_two_dims_in_products_stays_flat(decay):
     again = [line.strip() for line in body.splitlines() if "tl.reshape(now_S" in line]
     assert bool([line for line in again if not line.startswith("tl.store")]) == bool(decay)
     assert re.search(r"_dot\(.*, now_S\)" if not decay else r"tl\.reshape", body)
+
+
+WALK = re.compile(r"( +)for level in tl\.range\(0, LEVELS.*\n((?:\1 +.*\n)+)")
+GROWN = re.compile(r"^ +(\w+) \+= e \* _dot\(", re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ["dplr", "rwkv7"])
+def test_what_levels_give_one_sum_has_one_accumulator(name):
+    spec = rd.load(name)
+    text = written(spec, sizes_of(spec)).text
+    assert ", _dot(tl.where(" in text  # one product is added to another
+    for kernel in text.split("@triton.jit"):
+        for found in WALK.finditer(kernel):
+            names = set(GROWN.findall(found[2]))
+            rest = kernel[found.end() :].split("for ")[0]
+            sums = re.findall(r"(?<![*/] )\b(\w+) \+ (\w+)\b(?! [*/])", rest)
+            assert not [x for x in sums if x[0] in names and x[1] in names], names
+
+
+def test_a_sum_over_blocks_begins_with_what_it_is_added_to():
+    """And is formed in the last loop before it is needed: the first one of rwkv7 only has the norms of keys."""
+    text = written(rd.load("rwkv7"), {"K": SIDE, "V": SIDE}).text
+    body = text[text.index("def finish_back_kernel") :]
+    first, second = (x.split("\n    x")[0] for x in body.split("for start_K in")[1:3])
+    assert not PRODUCT.search(first)
+    assert len(PRODUCT.findall(second)) == 3
+    before = body[: body.index("for start_K in", body.index("for start_K in") + 1)]
+    begun = [x for x in re.findall(r"^    (x\d+) = (x\d+)$", before, re.MULTILINE) if f" {x[0]} = _dot(" in second]
+    assert len(begun) == 2
+    for total, _ in begun:
+        assert re.search(rf"^        {total} = _dot\(.*, {total}\)$", second, re.MULTILINE)

@@ -40,7 +40,7 @@ def joined(group: tuple[Tile, ...], uses: Uses, done: Collection[int], ahead: Co
                 and left[other].kind in APPLIED
             ):
                 members.append(left.pop(other))
-            elif start is None and other in done:
+            elif start is None and other in done and uses.tiles[other].kind is not Kind.EXPAND:
                 start = other
             else:
                 break

@@ -75,7 +75,7 @@ class Uses:
         x, y = users[0].args
         other = y if x == i else x
         alike = other != i and self.tiles[other].dims == self.tiles[i].dims != ()
-        return (users[0].index, other) if alike else None
+        return (users[0].index, other) if alike and self.tiles[other].kind is not Kind.EXPAND else None
 
     def summands(self, tiles: Collection[int]) -> dict[int, int]:
         """The summands among some tiles, and the sums that take them up."""
