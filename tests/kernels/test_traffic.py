@@ -33,7 +33,7 @@ def plan_of(case: Case) -> tuple[TritonPlan, dict[str, int]]:
      ("retnet", "fused", "fused"), ("gla", "phases", "split"), ("dplr", "prepared", "split"),
      ("gated_delta_net", "prepared", "cached"), ("mamba2", "fused", "cached"),
      ("gla", "segments", "split"), ("gated_delta_net", "segments", "split"),
-     ("rwkv7", "prepared", "split"), ("rwkv7", "phases", "split")],
+     ("rwkv7", "prepared", "split"), ("rwkv7", "phases", "split"), ("linear_attention", "split", "split")],
 )  # fmt: skip
 def test_launches_are_given_what_the_model_counts(
     spec: str, forward: str, backward: str, monkeypatch: pytest.MonkeyPatch
