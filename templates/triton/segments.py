@@ -189,9 +189,7 @@ def _segment_gradients(inputs, params, state, incoming, heads, plan):
         call.launch(name, True)
     added = _walked(call, inputs[0], "d_init", "segment_back")
     ends, d_state = _joined(call, incoming[len(OUTPUTS) :], added, transits, count, reverse=True)
-    found = _gradients(
-        rows, params, starts, [*kept, *made], [*outer, *ends], cu, heads, plan, kernels, summed
-    )
+    found = _gradients(rows, params, starts, [*kept, *made], [*outer, *ends], cu, heads, plan, kernels, summed)
     n = len(inputs)
     d_inputs = [d.reshape(x.shape) for d, x in zip(found, inputs)]
     return [*d_inputs, *found[n : n + len(params)], *(d.to(s.dtype) for d, s in zip(d_state, state))]
