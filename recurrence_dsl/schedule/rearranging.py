@@ -16,10 +16,11 @@ from ..program.ops import COL, LEADING, ROW, TERM, TERM2, Op, Prim, Program, Val
 def rearranged(program: Program) -> Program:
     """The same results from fewer products, or the program itself where there are not fewer."""
     found = _Summed(_Plain(program).run()).run()
-    return found if _products(found) < _products(program) else program
+    return found if products(found) < products(program) else program
 
 
-def _products(program: Program) -> int:
+def products(program: Program) -> int:
+    """How many products of matrices a program has."""
     return sum(v.op in (Op.CONTRACT, Op.SCORES) for v in program.values)
 
 

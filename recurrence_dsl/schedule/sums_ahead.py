@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from ..program.ops import COL, LEADING, LEAVES, SUMMED, TERM2, Op, Program, Value, only
 from .preparing import cut
+from .rearranging import products
 from .splits import may_split
 
 
@@ -30,16 +31,12 @@ def sums_ahead(walk: Program, axes: tuple[str, ...]) -> Ahead | None:
     if any(walk.values[i].is_complex for i in names):
         return None
     rest = cut(walk, names)
-    if _products(rest) == _products(walk) or not any(
+    if products(rest) == products(walk) or not any(
         may_split(rest, a, True) and not may_split(walk, a, True) for a in axes
     ):
         return None
     kept = tuple((f"keep:{name}", i) for i, name in names.items())
     return Ahead(only(replace(walk, outputs=kept), lambda key: True), rest)
-
-
-def _products(program: Program) -> int:
-    return sum(v.op in (Op.CONTRACT, Op.SCORES) for v in program.values)
 
 
 def _narrow(walk: Program) -> list[int]:

@@ -2,9 +2,8 @@
 
 Such decays are never formed. Blocks of 2, 4, 8, .. rows are split in an early and a late half; for a pair across the
 halves the decay is what happens from the middle to t, times what happens from s to the middle, so every level is a
-product of
-matrices. All exponents are sums of exactly the log-decays meant, so none is positive and none loses digits to a
-difference of large sums. Operations that share their decays share the walk over the levels.
+product of matrices. All exponents are sums of exactly the log-decays meant, so none is positive and none loses digits
+to a difference of large sums. Operations that share their decays share the walk over the levels.
 """
 
 from __future__ import annotations
