@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..emit.triton.rounds import ROLLED
 from .tasks import Launch
 
 MOST = 255
@@ -18,12 +19,15 @@ LEAST = 16
 """The smallest block of an axis that a product of matrices takes."""
 
 
-def relief(launch: Launch) -> tuple[dict[str, int], ...]:
+def relief(launch: Launch, rolls: bool) -> tuple[dict[str, int], ...]:
     """Changes to launch options: all registers; half or twice the warps, since a product's rows are divided over few of
-    them; a smaller block of an axis, which is read once more for each; and both."""
+    them; a smaller block of an axis, which is read once more for each; and both. Before all that, in a kernel that
+    `rolls` through loops, their rounds are kept apart."""
     warps = {"num_warps": 4 if launch.settings.warps == 8 else 8}
     smaller = tuple({f"B_{axis}": block // 2} for axis, block in _free(launch) if block // 2 >= LEAST)
-    return {"maxnreg": MOST}, warps, *smaller, *(warps | change for change in smaller)
+    changes = {"maxnreg": MOST}, warps, *smaller, *(warps | change for change in smaller)
+    apart = {ROLLED: 1}
+    return (apart, *(apart | change for change in changes)) if rolls else changes
 
 
 def _free(launch: Launch) -> Iterator[tuple[str, int]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from .rounds import loop_lines
+
 
 def block_inverse_lines(name: str, a: list[str], side: int, upper: bool, number: Callable[[], int]) -> list[str]:
     """(I - A)^-1 for A in side x side tiles: the inverses of diagonal blocks of 2, 4, .. rows from those of half as
@@ -35,8 +37,4 @@ def block_inverse_lines(name: str, a: list[str], side: int, upper: bool, number:
     for m in range(side):
         for n in range(side):
             body.append(f"{parts[m][n]} = {name}_new_{m}{n}")
-    lines += [
-        "for level in tl.range(0, LEVELS, disable_licm=True):",
-        *(f"    {line}" for line in body),
-    ]
-    return [*lines, f"{name} = ({', '.join(p for r in parts for p in r)})"]
+    return [*lines, *loop_lines("level", "0, LEVELS", body), f"{name} = ({', '.join(p for r in parts for p in r)})"]

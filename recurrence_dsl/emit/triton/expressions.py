@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from ...program.ops import COL, ROW, Mask, Prim
 from .functions import CALLS, COMPARE, INFIX
+from .rounds import ROLLED
 from .shapes import aligned, mask_name, number_text
 from .tiles import Dims, Kind, Source, Tile
 
@@ -106,8 +107,8 @@ class Expressions:
                 self.p.helpers.add("pair")
                 return f"_pair({self.p.text(x)}, {t.attr is Mask.BEFORE}, {t.dims[0] == COL}, C, EXACT)"
             case Kind.INVERSE:
-                self.p.helpers.update(("dot", "inverse"))
-                return f"_inverse({self.p.text(x)}, {t.attr}, C, LEVELS, PRECISION)"
+                self.p.helpers.update(("dot", "rolled", "inverse"))
+                return f"_inverse({self.p.text(x)}, {t.attr}, C, LEVELS, PRECISION, {ROLLED}, DEVICE)"
             case Kind.SCAN:
                 return self._scan(t)
             case Kind.ITEM:

@@ -21,6 +21,7 @@ from .memory import Memory, Tensor, tensors
 from .order import Sizes, element_count, needed
 from .printer import TilePrinter
 from .reorder import bettered
+from .rounds import loop_lines
 from .shapes import Layout, aligned, index_name
 from .tiles import PAIRWISE, Dims, Kind, Source, Tile
 from .uses import Uses
@@ -58,6 +59,11 @@ class Kernel:
     stages: str = ""
     partial: tuple[str, ...] = ()
     helpers: frozenset[str] = frozenset()
+
+    @property
+    def rolls(self) -> bool:
+        """Are there loops inside?"""
+        return "rolled" in self.helpers
 
     @property
     def counts(self) -> tuple[tuple[str, int], ...]:
@@ -238,20 +244,19 @@ class KernelPrinter:
             found += [x for i in sorted(s.stored.difference(order)) for x in self.stores(i)]
             found += self.late_stores(s)
             if s.looped:
-                found = [*self.printer.beginnings(s.sums, known), *self.loop_lines(found)]
+                found = [*self.printer.beginnings(s.sums, known), *self.block_lines(found)]
             known |= later & (s.sums if s.looped else s.tiles)
             lines += found
         return lines
 
-    def loop_lines(self, inside: list[str]) -> list[str]:
+    def block_lines(self, inside: list[str]) -> list[str]:
         """Statements for each block of the axis that is looped over."""
         axis = self.task.loop
         if axis is None:
             return inside
-        return [
-            f"for start_{axis} in tl.range(0, {self.sizes[axis]}, B_{axis}, disable_licm=True):",
-            *(f"    {x}" for x in (*self.axis_lines(axis, f"start_{axis} + "), *inside)),
-        ]
+        start = f"start_{axis}"
+        self.printer.helpers.add("rolled")
+        return loop_lines(start, f"0, {self.sizes[axis]}, B_{axis}", [*self.axis_lines(axis, f"{start} + "), *inside])
 
     def stores(self, i: int) -> list[str]:
         """The stores of a tile that is an output, a gradient of an input, or of a param in a parallel kernel."""
@@ -360,7 +365,7 @@ class KernelPrinter:
             if (name, part) not in stored:
                 gone.append(self.store("next", source, f"tl.zeros({self.layout.shape(dims)}, tl.float32)", dims))
             finish.append(self.store("d_init", source, self.start_value("left", name, part, dims), dims))
-        barrier, loop = "tl.debug_barrier()", self.loop_lines
+        barrier, loop = "tl.debug_barrier()", self.block_lines
         return [*loop(start), barrier], [*(loop(gone) if gone else ()), barrier], loop(finish)
 
     def start_value(self, kind: str, name: str, part: int, dims: Dims) -> str:

@@ -6,6 +6,7 @@ comes after it, and what needs both the sum and the axis comes in another loop, 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from .order import needed
@@ -45,7 +46,7 @@ class _Loops:
         """For a tile along the axis, the first loop that can compute it; for another, how many loops come before it."""
         for i in sorted(wanted):
             self.at[i] = self._place(self.tiles[i])
-        self._sink()
+        self._settle()
 
     def _along(self, i: int) -> bool:
         return along(self.tiles[i], self.axis)
@@ -58,18 +59,46 @@ class _Loops:
         before = max((self.at[a] for a in t.args), default=0)
         return before + 1 if self._sums(t.index) else before
 
-    def _sink(self) -> None:
-        """Sums that are first needed after a later loop are added up there, beside what that one computes anyway."""
+    def _settle(self) -> None:
+        """Takes each sum that may be added up in one of several loops, and each result along the axis, to the loop that
+        has the fewest products of matrices to compute for it alone."""
+        latest = self._latest(lambda i, last: last)
+        fixed = [frozenset(i for i in latest if latest[i] == self.at[i] == n + 1) for n in range(self._loops())]
+        inside = [self._inside(sums) for sums in fixed]
+
+        def cheapest(i: int, last: int) -> int:
+            own = self._inside({i})
+            n = min(range(self.at[i] - self._sums(i), last + 1), key=lambda n: self._products(own - inside[n]))
+            inside[n] |= own
+            return n
+
+        self.at |= self._latest(lambda i, last: cheapest(i, last - 1) + 1)
+        for r in sorted(i for i in self.results if self._along(i)):
+            self.at[r] = cheapest(r, len(inside) - 1)
+
+    def _latest(self, chosen: Callable[[int, int], int]) -> dict[int, int]:
+        """How many loops come before each sum, as `chosen` of those that could, when what needs it is chosen first."""
         first: dict[int, int] = {}
+        found: dict[int, int] = {}
         for i in sorted(self.wanted, reverse=True):
-            if self._sums(i) and i in first and i not in self.results:
-                self.at[i] = max(self.at[i], first[i])
-            used = self.at[i] - 1 if self._sums(i) else self.at[i]
+            at = self.at[i]
+            if self._sums(i):
+                last = max(at, first.get(i, at)) if i not in self.results else at
+                at = found[i] = chosen(i, last)
+            used = at - 1 if self._sums(i) else at
             for a in self.tiles[i].args:
                 first[a] = min(first.get(a, used), used)
+        return found
+
+    def _products(self, tiles: Iterable[int]) -> int:
+        return sum(self.tiles[i].kind in PRODUCTS for i in tiles)
+
+    def _loops(self) -> int:
+        """How many loops there are."""
+        return max((self.at[i] for i in self.wanted if self._along(i)), default=-1) + 1
 
     def run(self) -> tuple[Segment, ...]:
-        loops = max((self.at[i] for i in self.wanted if self._along(i)), default=-1) + 1
+        loops = self._loops()
         found = []
         for n in range(loops + 1):
             loop = self._loop(n) if n < loops else None
@@ -95,16 +124,23 @@ class _Loops:
         return frozenset(found)
 
     def _loop(self, n: int) -> Segment:
-        sums = frozenset(i for i in self.wanted if self._sums(i) and self.at[i] == n + 1)
+        sums = self._added_up(n)
         stored = frozenset(i for i in self.results if self._along(i) and self.at[i] == n)
-        inside: set[int] = set(sums)
-        stack = [a for i in sums for a in self.tiles[i].args] + list(stored)
+        return Segment(True, frozenset(self._inside(sums | stored)), sums, stored)
+
+    def _added_up(self, n: int) -> frozenset[int]:
+        """The sums that a loop adds up."""
+        return frozenset(i for i in self.wanted if self._sums(i) and self.at[i] == n + 1)
+
+    def _inside(self, wanted: Iterable[int]) -> set[int]:
+        """What a loop computes for some tiles: these, and what they need of each block."""
+        found = set(wanted)
+        stack = list(found)
         while stack:
-            i = stack.pop()
-            if self._along(i) and i not in inside:
-                inside.add(i)
-                stack.extend(self.tiles[i].args)
-        return Segment(True, frozenset(inside), sums, stored)
+            more = [a for a in self.tiles[stack.pop()].args if self._along(a) and a not in found]
+            found.update(more)
+            stack.extend(more)
+        return found
 
 
 def cheap(tiles: Tiles, wanted: frozenset[int]) -> frozenset[int]:

@@ -17,8 +17,9 @@ from ..names import docstring, operator_name
 from ..torch_module import digest
 from .kernel import Kernel, KernelPrinter
 from .memory import tensors
+from .rounds import ROLLED
 
-_HELPERS = ("once", "maths", "dot", "sums", "pair", "levels", "inverse", "scan")
+_HELPERS = ("once", "rolled", "maths", "dot", "sums", "pair", "levels", "inverse", "scan")
 """Files of helper functions, each after those that it uses."""
 
 
@@ -50,8 +51,11 @@ def triton_source(spec: Spec, plan: TritonPlan, sizes: Mapping[str, int], heads:
             "OUTPUTS": [known[o.name] for o in spec.outputs],
         },
         "kernels": kernels,
-        "settings": {x.task.name: launch_options(x.settings) for x in plan.launches},
-        "relief": {x.task.name: relief(x) for x in plan.launches},
+        "settings": {
+            x.task.name: launch_options(x.settings) | ({ROLLED: 0} if k.rolls else {})
+            for x, k in zip(plan.launches, kernels, strict=True)
+        },
+        "relief": {x.task.name: relief(x, k.rolls) for x, k in zip(plan.launches, kernels, strict=True)},
         "form": plan.form,
         "block": plan.chunk,
         "parallel": plan.parallel,

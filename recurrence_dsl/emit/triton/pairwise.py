@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ...program.ops import COL, Mask
 from .joined import Joined
+from .rounds import loop_lines
 from .tiles import Kind, Tile
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def group_lines(group: Group) -> list[str]:
     if any(_turned(m) for m in group.members):
         body.append("back = apart & (i_t[:, None] < i_t[None, :])")
     body += [_level(p, s, group.name(s)) for s in group.sums]
-    return [*lines, "for level in tl.range(0, LEVELS, disable_licm=True):", *(f"    {line}" for line in body)]
+    return [*lines, *loop_lines("level", "0, LEVELS", body)]
 
 
 def _turned(m: Tile) -> bool:

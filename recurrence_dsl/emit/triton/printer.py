@@ -171,7 +171,7 @@ class TilePrinter:
     # --- groups of statements ---
 
     def _pairwise(self, t: Tile, rest: Sequence[int]) -> list[str]:
-        self.helpers.update(("dot", "levels"))
+        self.helpers.update(("dot", "rolled", "levels"))
         group = self._companions(t, rest)
         waiting = self._before_loop()
         known = [i for i in self._done if i not in self.added]
@@ -227,6 +227,6 @@ class TilePrinter:
         return tuple(found)
 
     def _block_inverse(self, t: Tile) -> list[str]:
-        self.helpers.add("dot")
+        self.helpers.update(("dot", "rolled"))
         side = round(len(t.args) ** 0.5)
         return block_inverse_lines(self.names[t.index], [self.text(a) for a in t.args], side, bool(t.attr), self.number)

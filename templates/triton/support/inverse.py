@@ -1,5 +1,13 @@
 @triton.jit
-def _inverse(a, UPPER: tl.constexpr, C: tl.constexpr, LEVELS: tl.constexpr, PRECISION: tl.constexpr):
+def _inverse(
+    a,
+    UPPER: tl.constexpr,
+    C: tl.constexpr,
+    LEVELS: tl.constexpr,
+    PRECISION: tl.constexpr,
+    ROLLED: tl.constexpr,
+    DEVICE: tl.constexpr,
+):
     """(I - A)^-1 for A strictly lower triangular, or strictly upper when UPPER; [C, C].
 
     The inverses of diagonal blocks of 2, 4, 8, .. rows from those of half as many: substitution by blocks.
@@ -10,6 +18,7 @@ def _inverse(a, UPPER: tl.constexpr, C: tl.constexpr, LEVELS: tl.constexpr, PREC
     corner = (late // 2 == early // 2) & (late > early)
     found = tl.where(late == early, 1.0, tl.where(corner, a, 0.0))
     for level in tl.range(1, LEVELS, disable_licm=True):
+        level = _rolled(level, ROLLED, DEVICE)
         corner = ((late ^ early) >> level == 1) & (late > early)
         by = _dot_exact(found, tl.where(corner, a, 0.0), PRECISION, 0)
         found = _dot_exact(by, found, PRECISION, 1, found)
