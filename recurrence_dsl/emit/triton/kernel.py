@@ -254,9 +254,10 @@ class KernelPrinter:
         axis = self.task.loop
         if axis is None:
             return inside
-        start = f"start_{axis}"
+        start, block = f"start_{axis}", f"B_{axis}"
         self.printer.helpers.add("rolled")
-        return loop_lines(start, f"0, {self.sizes[axis]}, B_{axis}", [*self.axis_lines(axis, f"{start} + "), *inside])
+        body = [*self.axis_lines(axis, f"{start} + "), *inside]
+        return loop_lines(start, f"0, {self.sizes[axis]}, {block}", body, block)
 
     def stores(self, i: int) -> list[str]:
         """The stores of a tile that is an output, a gradient of an input, or of a param in a parallel kernel."""

@@ -6,7 +6,7 @@ comes after it, and what needs both the sum and the axis comes in another loop, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from .order import needed
@@ -62,9 +62,11 @@ class _Loops:
     def _settle(self) -> None:
         """Takes each sum that may be added up in one of several loops, and each result along the axis, to the loop that
         has the fewest products of matrices to compute for it alone."""
-        latest = self._latest(lambda i, last: last)
-        fixed = [frozenset(i for i in latest if latest[i] == self.at[i] == n + 1) for n in range(self._loops())]
-        inside = [self._inside(sums) for sums in fixed]
+        latest, loops = self._latest(lambda i, last: last), self._loops()
+        fixed = [{i for i in latest if latest[i] == self.at[i] == n + 1} for n in range(loops)]
+        along = sorted(i for i in self.results if self._along(i))
+        fixed[-1].update(i for i in along if self.at[i] == loops - 1)
+        inside = [self._inside(found) for found in fixed]
 
         def cheapest(i: int, last: int) -> int:
             own = self._inside({i})
@@ -73,8 +75,7 @@ class _Loops:
             return n
 
         self.at |= self._latest(lambda i, last: cheapest(i, last - 1) + 1)
-        for r in sorted(i for i in self.results if self._along(i)):
-            self.at[r] = cheapest(r, len(inside) - 1)
+        self.at |= {r: cheapest(r, loops - 1) for r in along}
 
     def _latest(self, chosen: Callable[[int, int], int]) -> dict[int, int]:
         """How many loops come before each sum, as `chosen` of those that could, when what needs it is chosen first."""
@@ -98,15 +99,39 @@ class _Loops:
         return max((self.at[i] for i in self.wanted if self._along(i)), default=-1) + 1
 
     def run(self) -> tuple[Segment, ...]:
-        loops = self._loops()
+        loops = [self._loop(n) for n in range(self._loops())]
+        self._postpone(loops)
         found = []
-        for n in range(loops + 1):
-            loop = self._loop(n) if n < loops else None
+        for n, loop in enumerate([*loops, None]):
             straight = self._straight(n, loop.tiles if loop else frozenset())
             stored = self.results & {i for i in self.wanted if self.at[i] == n and not self._along(i)}
             found.append(Segment(False, straight, frozenset(), stored))
             found += [loop] if loop else []
         return tuple(s for s in found if s.tiles or s.stored)
+
+    def _postpone(self, loops: Sequence[Segment]) -> None:
+        """Takes matrices that no loop has to hold behind it: they are computed where they are first needed, where that
+        holds no other matrix longer."""
+        first: dict[int, int] = {}
+        for n, loop in reversed(list(enumerate(loops))):
+            first |= dict.fromkeys((a for i in loop.tiles for a in self.tiles[i].args), n)
+        for i in sorted(self.wanted, reverse=True):
+            if self._along(i) or self._sums(i):
+                continue
+            last = first.get(i, self.at[i])
+            if last > self.at[i] and i not in self.results and self._light(i, last, first):
+                self.at[i] = last
+            for a in self.tiles[i].args:
+                first[a] = min(first.get(a, len(loops)), self.at[i])
+
+    def _light(self, i: int, last: int, first: Mapping[int, int]) -> bool:
+        """May a tile be computed later, without a matrix to be held for it until then?"""
+        for a in self.tiles[i].args:
+            if len(self.tiles[a].dims) < 2 or a in self.cheap or self.at[a] == last:
+                continue
+            if self._sums(a) or a in self.results or first.get(a, last) < last or not self._light(a, last, first):
+                return False
+        return True
 
     def _straight(self, n: int, loop: frozenset[int]) -> frozenset[int]:
         """What is computed between two loops: what could not be before, and what is cheap to compute where it is
