@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..emit.triton.order import FREE, Sizes, held_numbers, needed
+from ..emit.triton.order import FREE, SHORT, Sizes, held_numbers, needed
 from ..emit.triton.tiles import APPLIED, PAIRWISE, PRODUCTS, Kind, Tile, Tiles
 from ..program.ops import Prim
 
@@ -29,7 +29,7 @@ FACTORS = 0.4
 """The part of a small product's factors that is held at once."""
 IN_PLACE = frozenset((Kind.MAP, Kind.MASK, Kind.CAUSAL))
 """Operations whose result takes the registers of operands that nothing else needs."""
-_POINTWISE = frozenset((Kind.MAP, Kind.MASK, Kind.CAUSAL, Kind.RENAME, Kind.TURN, Kind.ITEM))
+_POINTWISE = frozenset((Kind.MAP, Kind.MASK, Kind.CAUSAL, Kind.ROUND, Kind.RENAME, Kind.TURN, Kind.ITEM))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Spread:
             return 0.0
         if len(t.dims) == 1:
             return max(VECTOR, self.sizes(t.dims) / (LANES * self.warps))
-        short = t.kind is Kind.LOAD or i in self.kinds.factors
+        short = t.kind in SHORT or i in self.kinds.factors
         return self._numbers(i) / (2 if short else 1)
 
     def whole(self, i: int) -> float:

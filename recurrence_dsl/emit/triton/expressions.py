@@ -70,6 +70,9 @@ class Expressions:
                 dim, fill = t.attr  # type: ignore[misc]
                 inside = self.p.at(str(dim), t.dims, mask_name)
                 return f"tl.where({inside}, {self.p.text(x)}, {number_text(float(fill))[0]})"  # type: ignore[arg-type]
+            case Kind.ROUND:
+                self.p.helpers.update(("dot", "once"))
+                return f"_factor({self.p.text(x)}, DT, DEVICE)"
             case Kind.CAUSAL:
                 return self._causal(t)
             case Kind.EXPAND:

@@ -28,6 +28,7 @@ from ...program.ops import (
 from .builder import TileBuilder
 from .components import Parts, bilinear, complex_map, linear, whole_number, whole_power
 from .flat_states import with_flat_states
+from .rounding import with_rounding
 from .tiles import Dims, Kind, Source, Tiles, natural
 
 Key = tuple[tuple[str, int], ...]
@@ -49,7 +50,7 @@ class Setting:
 
 def lower(program: Program, setting: Setting) -> Tiles:
     """The tiles of a program; results are named by their keys, `param:` and `state:` of an adjoint as gradients."""
-    return with_flat_states(_Lowering(program, setting).run())
+    return with_rounding(with_flat_states(_Lowering(program, setting).run()))
 
 
 class _Lowering:

@@ -13,6 +13,8 @@ from .tiles import LEAF_KINDS, PAIRWISE, Dims, Kind, Tile, Tiles
 
 Sizes = Callable[[Dims], int]
 FREE = frozenset((Kind.NUMBER, Kind.EXPAND, Kind.RENAME, Kind.ITEM, Kind.TURN))
+SHORT = frozenset((Kind.LOAD, Kind.ROUND))
+"""Tiles of numbers of 16 bits."""
 _SAME = frozenset((Kind.RENAME, Kind.ITEM, Kind.TURN))
 """Other names for a tile that is held anyway."""
 
@@ -66,7 +68,7 @@ def root(tiles: Tiles, i: int) -> int:
 
 def held_numbers(t: Tile, sizes: Sizes) -> int:
     """How many numbers a tile keeps in registers; what is loaded stays as short as it lies in memory."""
-    return 0 if t.kind in FREE else sizes(t.dims) // (2 if t.kind is Kind.LOAD else 1)
+    return 0 if t.kind in FREE else sizes(t.dims) // (2 if t.kind in SHORT else 1)
 
 
 Node = tuple[int, ...]

@@ -25,6 +25,7 @@ class Kind(Enum):
     # pointwise; attr is a Prim
     MAP = "map"
     MASK = "mask"  # attr = (dim, fill): `fill` beyond the axis's or the sequence's end
+    ROUND = "round"  # as a factor of products
     CAUSAL = "causal"  # attr = (Mask, fill): `fill` where a token does not see the other
     # shapes
     EXPAND = "expand"

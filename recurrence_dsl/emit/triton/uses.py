@@ -35,7 +35,7 @@ class Uses:
             t = self.tiles[i]
             if len(t.dims) == 2 and t.kind in (*_ROUNDED, Kind.DOT) and not self.factor(t):
                 users = [self.tiles[u] for u in self._real_users(i)]
-                taken = t.kind in (Kind.LOAD, Kind.DOT) and any(u.kind is Kind.DOT and not u.attr for u in users)
+                taken = t.kind is Kind.LOAD and any(u.kind is Kind.DOT and not u.attr for u in users)
                 if taken or any(u.kind in APPLIED and u.args[0] == i for u in users):
                     yield i
 
