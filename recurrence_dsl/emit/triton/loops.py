@@ -74,7 +74,9 @@ class _Loops:
             inside[n] |= own
             return n
 
-        self.at |= self._latest(lambda i, last: cheapest(i, last - 1) + 1)
+        chosen = self._latest(lambda i, last: cheapest(i, last - 1) + 1)
+        for i in sorted(self.wanted):
+            self.at[i] = chosen[i] if i in chosen else self._place(self.tiles[i])
         self.at |= {r: cheapest(r, loops - 1) for r in along}
 
     def _latest(self, chosen: Callable[[int, int], int]) -> dict[int, int]:
@@ -82,11 +84,10 @@ class _Loops:
         first: dict[int, int] = {}
         found: dict[int, int] = {}
         for i in sorted(self.wanted, reverse=True):
-            at = self.at[i]
+            used = self.at[i] if i in self.results else max(self.at[i], first.get(i, 0))
             if self._sums(i):
-                last = max(at, first.get(i, at)) if i not in self.results else at
-                at = found[i] = chosen(i, last)
-            used = at - 1 if self._sums(i) else at
+                found[i] = chosen(i, used)
+                used = found[i] - 1
             for a in self.tiles[i].args:
                 first[a] = min(first.get(a, used), used)
         return found
