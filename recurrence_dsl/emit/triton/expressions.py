@@ -107,8 +107,8 @@ class Expressions:
             case Kind.DOT:
                 return self.product(t)
             case Kind.PAIR:
-                self.p.helpers.add("pair")
-                return f"_pair({self.p.text(x)}, {t.attr is Mask.BEFORE}, {t.dims[0] == COL}, C, EXACT)"
+                self.p.helpers.update(("once", "pair"))
+                return f"_pair({self.p.text(x)}, {t.attr is Mask.BEFORE}, {t.dims[0] == COL}, C, EXACT, DEVICE)"
             case Kind.INVERSE:
                 self.p.helpers.update(("dot", "rolled", "inverse"))
                 return f"_inverse({self.p.text(x)}, {t.attr}, C, LEVELS, PRECISION, {ROLLED}, DEVICE)"

@@ -12,13 +12,13 @@ from ...program.step import carried_names
 from ...schedule.preparing import Stored, stored_values
 from ...schedule.pressure import block_of
 from ...schedule.splits import separable
-from ...schedule.spread import USUAL_WARPS, Spread, kinds_of
+from ...schedule.spread import GROUP, USUAL_WARPS, Spread, kinds_of
 from ...schedule.tasks import Start, Task, Walk
 from .flat_states import flat_dims
 from .loops import Segment, along, segments
 from .lower import Setting, lower
 from .memory import Memory, Tensor, tensors
-from .order import Sizes, element_count, needed
+from .order import Sizes, element_count, needed, root
 from .printer import TilePrinter
 from .reorder import bettered
 from .rounds import loop_lines
@@ -99,7 +99,8 @@ class KernelPrinter:
             COL: chunk,
         }
         self.segments = segments(self.tiles, task.loop)
-        self.order = self.plan_order(element_count(counts))
+        self.counted = element_count(counts)
+        self.order = self.plan_order(self.counted)
         separate = frozenset(a for a in task.splits if separable(task.program, a))
         walks = task.walk is not Walk.PARALLEL
         self.memory = Memory(self.tensors, self.layout, walks, task.splits, task.partial, separate)
@@ -240,7 +241,7 @@ class KernelPrinter:
         for at, s in enumerate(self.segments):
             later = {a for o in self.segments[at + 1 :] for i in o.tiles - s.tiles for a in self.tiles.tiles[i].args}
             order = [i for i in self.order[s] if i not in static]
-            found = self.printer.lines(order, s.sums, later, self.stores)
+            found = self.printer.lines(order, s.sums, later, self.held_loads(s), self.stores)
             found += [x for i in sorted(s.stored.difference(order)) for x in self.stores(i)]
             found += self.late_stores(s)
             if s.looped:
@@ -248,6 +249,16 @@ class KernelPrinter:
             known |= later & (s.sums if s.looped else s.tiles)
             lines += found
         return lines
+
+    def held_loads(self, s: Segment) -> frozenset[int]:
+        """Loads outside a loop that registers would hold for its products: those of few rows take their factors from
+        there, others from shared memory."""
+        found: set[int] = set()
+        for t in (self.tiles.tiles[i] for i in s.tiles if s.looped):
+            if t.kind is Kind.DOT and not t.attr and self.counted((t.dims[0],)) < GROUP:
+                found.update(root(self.tiles, a) for a in t.args)
+        loads = (self.tiles.tiles[i] for i in found)
+        return frozenset(t.index for t in loads if t.kind is Kind.LOAD and not along(t, self.task.loop))
 
     def block_lines(self, inside: list[str]) -> list[str]:
         """Statements for each block of the axis that is looped over."""

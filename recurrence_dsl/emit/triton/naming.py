@@ -32,11 +32,11 @@ def tile_names(tiles: tuple[Tile, ...], order: Iterable[int], used: set[str]) ->
     return names
 
 
-def short_names(names: dict[int, str], wanted: Iterable[int], used: set[str]) -> dict[int, str]:
-    """Names for what is loaded as factors of products take it; `used` are names that are taken, and become more."""
+def further_names(names: dict[int, str], wanted: Iterable[int], ending: str, used: set[str]) -> dict[int, str]:
+    """Second names for tiles, with an ending; `used` are names that are taken, and become more."""
     found: dict[int, str] = {}
     for i in wanted:
-        name = f"{names[i]}_short"
+        name = f"{names[i]}_{ending}"
         while name in used:
             name += "_"
         found[i] = name

@@ -7,8 +7,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from .block_inverse import block_inverse_lines
 from .expressions import Expressions
 from .joined import Joined, joined
-from .naming import RESERVED, short_names, tile_names
+from .naming import RESERVED, further_names, tile_names
+from .order import root
 from .pairwise import Group, group_lines
+from .rounds import ROLLED
 from .shapes import Layout, aligned, index_name, number_text
 from .tiles import PAIRWISE, Dims, Kind, Source, Tile, Tiles
 from .uses import Uses
@@ -25,9 +27,13 @@ class TilePrinter:
     ) -> None:
         self.tiles, self.layout, self.place = tiles.tiles, layout, place
         self.uses = Uses(tiles, order)
+        self._root = {i: root(tiles, i) for i in order}
         used = {*RESERVED, *taken}
         self.names = tile_names(self.tiles, order, used)
-        self.short = short_names(self.names, self.uses.shortened(), used)
+        self.short = further_names(self.names, self.uses.shortened(), "short", used)
+        loads = [i for i in order if self.tiles[i].kind is Kind.LOAD and len(self.tiles[i].dims) == 2]
+        self._again_names = further_names(self.names, loads, "again", used)
+        self._again: dict[int, str] = {}  # loads under the names that they have in a loop which loads them again
         self.helpers: set[str] = set()
         self.expressions = Expressions(self)
         self._text: dict[int, tuple[str, int]] = {}
@@ -55,19 +61,31 @@ class TilePrinter:
         order: Sequence[int],
         sums: frozenset[int] = frozenset(),
         used_later: Collection[int] = (),
+        again: Collection[int] = (),
         then: Callable[[int], list[str]] = lambda _: [],
     ) -> list[str]:
         """The statements of tiles in order, each followed by what `then` says of it; `sums` are added to what blocks
-        before gave; `used_later` get names."""
+        before gave; `used_later` get names; `again` are loads that a loop's products may do without holding."""
         self.uses.here, self.uses.sums, self.uses.later = frozenset(order), sums, frozenset(used_later)
-        self._grouped, self._done = set(), {}
+        self._grouped, self._done, self._again = set(), {}, {}
         found: list[str] = []
         for at, i in enumerate(order):
+            found += self._loads_again(self.tiles[i], again)
             if i not in self._grouped:
                 found += self._statement(self.tiles[i], order[at:])
             self._done[i] = None
             found += then(i)
         return found
+
+    def _loads_again(self, t: Tile, again: Collection[int]) -> Iterator[str]:
+        """Loads of a product's factors in each round, where rounds are kept apart for the numbers that they hold."""
+        for a in t.args if t.kind is Kind.DOT and not t.attr else ():
+            i = self._root[a]
+            if i in again and i not in self._again:
+                x = self.tiles[i]
+                held, name = self.short[i] if i in self._rounds else self.names[i], self._again_names[i]
+                self._again[i] = name
+                yield f"{name} = {self._rounded(x, self.expressions.loaded(x))} if {ROLLED} else {held}"
 
     def beginnings(self, sums: Iterable[int], known: Collection[int]) -> list[str]:
         """The statements that begin sums over blocks: with zero, or with what is known by name and only added later."""
@@ -153,6 +171,8 @@ class TilePrinter:
     def taken(self, i: int) -> str:
         """A factor of a product, by the short name of what was loaded."""
         t = self.tiles[i]
+        if i in self._again:
+            return self._again[i]
         if t.kind is Kind.RENAME and self._loaded(i):
             return self.taken(t.args[0])
         if t.kind is Kind.TURN and self._loaded(i):
@@ -160,10 +180,9 @@ class TilePrinter:
         return self.short[i] if i in self._rounds else self.text(i)
 
     def _loaded(self, i: int) -> bool:
-        """Is it another name of something that has a short one?"""
-        while self.tiles[i].kind in (Kind.RENAME, Kind.TURN):
-            i = self.tiles[i].args[0]
-        return i in self._rounds
+        """Is it another name of something that has a name of its own as a factor?"""
+        i = self._root[i]
+        return i in self._rounds or i in self._again
 
     def at(self, dim: str, dims: Dims, name: Callable[[str], str] = index_name) -> str:
         return aligned(name(dim), (dim,), dims)
