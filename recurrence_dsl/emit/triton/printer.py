@@ -31,16 +31,18 @@ class TilePrinter:
         used = {*RESERVED, *taken}
         self.names = tile_names(self.tiles, order, used)
         self.short = further_names(self.names, self.uses.shortened(), "short", used)
-        loads = [i for i in order if self.tiles[i].kind is Kind.LOAD and len(self.tiles[i].dims) == 2]
-        self._again_names = further_names(self.names, loads, "again", used)
+        matrices = [i for i in order if self.tiles[i].kind in (Kind.LOAD, Kind.PAIR) and len(self.tiles[i].dims) == 2]
+        self._again_names = further_names(self.names, matrices, "again", used)
         self._again: dict[int, str] = {}  # loads under the names that they have in a loop which loads them again
         self.helpers: set[str] = set()
         self.expressions = Expressions(self)
+        self._renewed: dict[int, str] = {}  # decays that are computed again, likewise
         self._text: dict[int, tuple[str, int]] = {}
         self._grouped: set[int] = set()  # tiles of which the statements of a group have taken care
         self._done: dict[int, None] = {}  # tiles whose turn has been, in order
         self._rounds: set[int] = set()  # those of `short` that have been written
         self._products = 0
+        self.apart = False  # has the kernel a setting that keeps the rounds of its loops apart?
         self.added: set[int] = set()  # products that are written where they are added to something
         self.begun: dict[int, int] = {}  # what is added to a sum over blocks: that sum, which has begun with the rest
 
@@ -67,10 +69,10 @@ class TilePrinter:
         """The statements of tiles in order, each followed by what `then` says of it; `sums` are added to what blocks
         before gave; `used_later` get names; `again` are loads that a loop's products may do without holding."""
         self.uses.here, self.uses.sums, self.uses.later = frozenset(order), sums, frozenset(used_later)
-        self._grouped, self._done, self._again = set(), {}, {}
+        self._grouped, self._done, self._again, self._renewed = set(), {}, {}, {}
         found: list[str] = []
         for at, i in enumerate(order):
-            found += self._loads_again(self.tiles[i], again)
+            found += [*self._loads_again(self.tiles[i], again), *self._decays_again(self.tiles[i], order[:at])]
             if i not in self._grouped:
                 found += self._statement(self.tiles[i], order[at:])
             self._done[i] = None
@@ -86,6 +88,18 @@ class TilePrinter:
                 held, name = self.short[i] if i in self._rounds else self.names[i], self._again_names[i]
                 self._again[i] = name
                 yield f"{name} = {self._rounded(x, self.expressions.loaded(x))} if {ROLLED} else {held}"
+
+    def _decays_again(self, t: Tile, before: Sequence[int]) -> Iterator[str]:
+        """Decays between tokens that a statement before has used, where rounds are kept apart."""
+        for i in t.args:
+            if (
+                i in before
+                and self.apart
+                and self.tiles[i].kind is Kind.PAIR
+                and any(u in before for u in self.uses.of[i])
+            ):
+                self._renewed[i] = name = self._again_names[i]
+                yield f"{name} = {self.expressions.of(self.tiles[i])[0]} if {ROLLED} else {self.names[i]}"
 
     def beginnings(self, sums: Iterable[int], known: Collection[int]) -> list[str]:
         """The statements that begin sums over blocks: with zero, or with what is known by name and only added later."""
@@ -157,7 +171,7 @@ class TilePrinter:
         t = self.tiles[i]
         if t.kind is Kind.NUMBER:
             return number_text(t.attr)  # type: ignore[arg-type]
-        return self._text.get(i, (self.names[i], 9))
+        return self._text.get(i, (self._renewed.get(i, self.names[i]), 9))
 
     def fit(self, i: int, want: Dims, user: Tile | None = None) -> tuple[str, int]:
         """The operand aligned to a result's dims."""
