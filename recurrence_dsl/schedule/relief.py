@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..emit.triton.rounds import ROLLED
+from ..emit.triton.rounds import SPARING
 from .tasks import Launch
 
 MOST = 255
@@ -22,12 +22,14 @@ LEAST = 16
 def relief(launch: Launch, rolls: bool) -> tuple[dict[str, int], ...]:
     """Changes to launch options: all registers; half or twice the warps, since a product's rows are divided over few of
     them; a smaller block of an axis, which is read once more for each; and both. Before all that, in a kernel that
-    `rolls` through loops, their rounds are kept apart."""
+    `rolls` through loops, less is held from round to round."""
     warps = {"num_warps": 4 if launch.settings.warps == 8 else 8}
-    smaller = tuple({f"B_{axis}": block // 2} for axis, block in _free(launch) if block // 2 >= LEAST)
+    parts = [(axis, block // n) for axis, block in _free(launch) for n in (2, 4) if block // n >= LEAST]
+    smaller = tuple({f"B_{axis}": part} for axis, part in parts)
     changes = {"maxnreg": MOST}, warps, *smaller, *(warps | change for change in smaller)
-    apart = {ROLLED: 1}
-    return (apart, *(apart | change for change in changes)) if rolls else changes
+    if not rolls:
+        return changes
+    return tuple({SPARING: level} | change for change in ({}, *changes) for level in (1, 2))
 
 
 def _free(launch: Launch) -> Iterator[tuple[str, int]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from ...program.ops import COL, ROW, Mask, Prim
 from .functions import CALLS, COMPARE, INFIX
-from .rounds import ROLLED
+from .rounds import AGAIN, SPARING
 from .shapes import aligned, mask_name, number_text
 from .tiles import Dims, Kind, Source, Tile
 
@@ -108,10 +108,13 @@ class Expressions:
                 return self.product(t)
             case Kind.PAIR:
                 self.p.helpers.update(("once", "pair"))
-                return f"_pair({self.p.text(x)}, {t.attr is Mask.BEFORE}, {t.dims[0] == COL}, C, EXACT, DEVICE)"
+                again = AGAIN if self.p.sparing else False
+                return (
+                    f"_pair({self.p.text(x)}, {t.attr is Mask.BEFORE}, {t.dims[0] == COL}, C, EXACT, {again}, DEVICE)"
+                )
             case Kind.INVERSE:
                 self.p.helpers.update(("dot", "rolled", "inverse"))
-                return f"_inverse({self.p.text(x)}, {t.attr}, C, LEVELS, PRECISION, {ROLLED}, DEVICE)"
+                return f"_inverse({self.p.text(x)}, {t.attr}, C, LEVELS, PRECISION, {SPARING}, DEVICE)"
             case Kind.SCAN:
                 return self._scan(t)
             case Kind.ITEM:

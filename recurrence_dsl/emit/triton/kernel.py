@@ -105,7 +105,7 @@ class KernelPrinter:
         walks = task.walk is not Walk.PARALLEL
         self.memory = Memory(self.tensors, self.layout, walks, task.splits, task.partial, separate)
         self.printer = TilePrinter(self.tiles, self.all_tiles(), self.layout, self.place, self.taken())
-        self.printer.apart = task.loop is not None
+        self.printer.sparing = task.loop is not None
         for t in self.tiles.tiles:
             if t.kind is Kind.CARRIED and t.index in self.printer.names:
                 assert isinstance(t.attr, Source)

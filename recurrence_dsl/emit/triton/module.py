@@ -17,7 +17,7 @@ from ..names import docstring, operator_name
 from ..torch_module import digest
 from .kernel import Kernel, KernelPrinter
 from .memory import tensors
-from .rounds import ROLLED
+from .rounds import SPARING
 
 _HELPERS = ("once", "rolled", "maths", "dot", "sums", "pair", "levels", "inverse", "scan")
 """Files of helper functions, each after those that it uses."""
@@ -52,7 +52,7 @@ def triton_source(spec: Spec, plan: TritonPlan, sizes: Mapping[str, int], heads:
         },
         "kernels": kernels,
         "settings": {
-            x.task.name: launch_options(x.settings) | ({ROLLED: 0} if k.rolls else {})
+            x.task.name: launch_options(x.settings) | ({SPARING: 0} if k.rolls else {})
             for x, k in zip(plan.launches, kernels, strict=True)
         },
         "relief": {x.task.name: relief(x, k.rolls) for x, k in zip(plan.launches, kernels, strict=True)},

@@ -12,7 +12,7 @@ RESERVED = frozenset((
     "tl", "triton", "torch", "C", "T", "N", "H", "h", "b", "n", "e", "pid", "slot", "rows", "t0", "cu", "i_t",
     "m_t", "r_t", "late", "half", "back", "across", "apart", "corner", "sibling", "other", "share", "middle",
     "above", "found", "first", "length", "chunk", "step", "first_slot", "RATIO", "SLOTS", "UNITS", "ROWS", "DT",
-    "PRECISION", "EXACT", "PACKED", "KEEP", "WIDE", "SPAN", "DEVICE", "LEVELS", "level", "ROLLED"
+    "PRECISION", "EXACT", "PACKED", "KEEP", "WIDE", "SPAN", "DEVICE", "LEVELS", "level", "SPARING"
 ))  # fmt: skip
 """What the template and the helpers call their own values."""
 

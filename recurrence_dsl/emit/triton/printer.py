@@ -10,7 +10,7 @@ from .joined import Joined, joined
 from .naming import RESERVED, further_names, tile_names
 from .order import root
 from .pairwise import Group, group_lines
-from .rounds import ROLLED
+from .rounds import AGAIN
 from .shapes import Layout, aligned, index_name, number_text
 from .tiles import PAIRWISE, Dims, Kind, Source, Tile, Tiles
 from .uses import Uses
@@ -42,7 +42,7 @@ class TilePrinter:
         self._done: dict[int, None] = {}  # tiles whose turn has been, in order
         self._rounds: set[int] = set()  # those of `short` that have been written
         self._products = 0
-        self.apart = False  # has the kernel a setting that keeps the rounds of its loops apart?
+        self.sparing = False  # has the kernel a setting that lets it hold less?
         self.added: set[int] = set()  # products that are written where they are added to something
         self.begun: dict[int, int] = {}  # what is added to a sum over blocks: that sum, which has begun with the rest
 
@@ -80,26 +80,26 @@ class TilePrinter:
         return found
 
     def _loads_again(self, t: Tile, again: Collection[int]) -> Iterator[str]:
-        """Loads of a product's factors in each round, where rounds are kept apart for the numbers that they hold."""
+        """Loads of a product's factors in each round, which registers would hold from the first to the last."""
         for a in t.args if t.kind is Kind.DOT and not t.attr else ():
             i = self._root[a]
             if i in again and i not in self._again:
                 x = self.tiles[i]
                 held, name = self.short[i] if i in self._rounds else self.names[i], self._again_names[i]
                 self._again[i] = name
-                yield f"{name} = {self._rounded(x, self.expressions.loaded(x))} if {ROLLED} else {held}"
+                yield f"{name} = {self._rounded(x, self.expressions.loaded(x))} if {AGAIN} else {held}"
 
     def _decays_again(self, t: Tile, before: Sequence[int]) -> Iterator[str]:
-        """Decays between tokens that a statement before has used, where rounds are kept apart."""
+        """Decays between tokens that a statement before has used, computed once more."""
         for i in t.args:
             if (
                 i in before
-                and self.apart
+                and self.sparing
                 and self.tiles[i].kind is Kind.PAIR
                 and any(u in before for u in self.uses.of[i])
             ):
                 self._renewed[i] = name = self._again_names[i]
-                yield f"{name} = {self.expressions.of(self.tiles[i])[0]} if {ROLLED} else {self.names[i]}"
+                yield f"{name} = {self.expressions.of(self.tiles[i])[0]} if {AGAIN} else {self.names[i]}"
 
     def beginnings(self, sums: Iterable[int], known: Collection[int]) -> list[str]:
         """The statements that begin sums over blocks: with zero, or with what is known by name and only added later."""

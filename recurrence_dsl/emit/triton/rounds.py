@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-ROLLED = "ROLLED"
-"""The setting of kernels with such loops that keeps their rounds apart."""
+SPARING = "SPARING"
+"""The setting of kernels with such loops that lets them hold less: 1 keeps the rounds apart, 2 also has each load again
+what products take, and decays computed where they are used."""
+AGAIN = f"{SPARING} > 1"
 
 
 def loop_lines(number: str, span: str, body: Iterable[str], step: str = "1") -> list[str]:
     """A loop over `span`, in which each round has a `number`, a multiple of `step`."""
-    inside = [f"{number} = _rolled({number}, {step}, {ROLLED}, DEVICE)", *body]
+    inside = [f"{number} = _rolled({number}, {step}, {SPARING}, DEVICE)", *body]
     return [f"for {number} in tl.range({span}, disable_licm=True):", *(f"    {line}" for line in inside)]

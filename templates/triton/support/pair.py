@@ -1,9 +1,17 @@
 @triton.jit
-def _pair(g, STRICT: tl.constexpr, TURNED: tl.constexpr, C: tl.constexpr, EXACT: tl.constexpr, DEVICE: tl.constexpr):
+def _pair(
+    g,
+    STRICT: tl.constexpr,
+    TURNED: tl.constexpr,
+    C: tl.constexpr,
+    EXACT: tl.constexpr,
+    AGAIN: tl.constexpr,
+    DEVICE: tl.constexpr,
+):
     """exp(g_{s+1} + .. + g_t) for s <= t, or exp(g_{s+1} + .. + g_{t-1}) for s < t when STRICT; else 0.
 
-    [t, s], or [s, t] when TURNED. If EXACT, each sum runs over exactly the rows that are meant. Computed anew each
-    time, and not held from one to the next.
+    [t, s], or [s, t] when TURNED. If EXACT, each sum runs over exactly the rows that are meant. AGAIN: nothing of it
+    is held for another call.
     """
     i = tl.arange(0, C)
     g = tl.maximum(g, -87.0)
@@ -15,7 +23,8 @@ def _pair(g, STRICT: tl.constexpr, TURNED: tl.constexpr, C: tl.constexpr, EXACT:
         else:
             between = tl.cumsum(tl.where(i[:, None] > i[None, :] + lead, late[:, None], 0.0), 0)
     else:
-        upto = _once(tl.cumsum(g, 0), DEVICE)
+        upto = tl.cumsum(g, 0)
+        upto = _once(upto, DEVICE) if AGAIN else upto
         rows = upto - g if STRICT else upto
         between = rows[None, :] - upto[:, None] if TURNED else rows[:, None] - upto[None, :]
     seen = (i[None, :] >= i[:, None] + lead) if TURNED else (i[:, None] >= i[None, :] + lead)
