@@ -12,9 +12,12 @@ from .maker import Maker
 from .rearranging import rearranged
 from .sums_ahead import sums_ahead
 from .tasks import Launch, Walk
+from .traffic import gradient_bytes
 
 _SUMS = "Sums that the walk back needs of each chunk."
 _CACHED = "All gradients; those of the states lie in memory between chunks."
+CLEARLY = 0.8
+"""What of the bytes a walk for all gradients must leave to be taken without a measurement."""
 Plans = dict[str, tuple[str, ...]]
 WALKED = ("state:", "keep:")
 """Results that a walk is there for: what it carries, and what it stores for other kernels."""
@@ -23,12 +26,15 @@ WALKED = ("state:", "keep:")
 @dataclass(frozen=True, slots=True)
 class GoingBack:
     """`carry` stores the states' gradients; `ahead` names the kernels before it, the results of some of which a forward
-    pass may have stored."""
+    pass may have stored. `busy` and `idle` are the plans that are taken unmeasured, with enough sequences and heads for
+    the device and with too few."""
 
     carry: Launch
     launches: tuple[Launch, ...]
     plans: Plans
     ahead: tuple[str, ...]
+    busy: str
+    idle: str
 
 
 def going_back(
@@ -36,27 +42,44 @@ def going_back(
 ) -> GoingBack:
     """Kernels and plans for an adjoint, when it is known how all chunks are finished.
 
-    One walk for all gradients is no plan where they would come in shares: those are more to move than the states. Where
-    registers do not hold the states' gradients, it leaves them in memory from chunk to chunk: a state for each sequence
-    and head, which stays in the device's cache.
+    One walk for all gradients is no plan where they would come in shares: those are more to move than the states. It is
+    taken unmeasured where it moves clearly less and is sure to fit: with enough sequences and heads it works on as many
+    chunks at a time as kernels for all chunks do, one on each processor.
     """
-    finish = tuple(x.task.name for x in back.launches)
     *sums, carry = _carrying(maker, parts.backward, chunks, back.chunk)
-    ahead = (*first, *(x.task.name for x in sums))
-    launches, plans = [*sums, carry, *back.launches], {"split": (*ahead, "carry_back", *finish)}
-    gradient = maker.fitting("gradient", "All gradients.", parts.gradient, Walk.REVERSE, back.chunk)
-    if gradient is not None and not gradient.task.partial:
-        launches.append(gradient)
-        plans["fused"] = (*first, "gradient")
-    else:
-        cached = maker.cached("gradient", _CACHED, rearranged(parts.gradient), Walk.REVERSE, back.chunk)
-        if cached is not None:
-            launches.append(cached)
-            plans["cached"] = (*first, "gradient")
+    ahead, finish = (*first, *(x.task.name for x in sums)), tuple(x.task.name for x in back.launches)
+    launches, plans, busy = [*sums, carry, *back.launches], {"split": (*ahead, "carry_back", *finish)}, ""
+    walk = _one_walk(maker, parts.gradient, back.chunk)
+    if walk is not None:
+        spec, one, name = maker.recurrence.spec, walk.launch, walk.plan
+        less = gradient_bytes(spec, (one,), maker.sizes) < CLEARLY * gradient_bytes(spec, tuple(launches), maker.sizes)
+        busy = name if walk.sure and less else ""
+        plans[name] = (*first, one.task.name)
+        launches.append(one)
     for merged, rest in _merged(maker, parts.backward, back):
         launches.append(merged)
         plans["merged"] = (*first, merged.task.name, rest)
-    return GoingBack(carry, tuple(launches), plans, ahead)
+    idle = "merged" if "merged" in plans else "split"
+    return GoingBack(carry, tuple(launches), plans, ahead, busy or idle, idle)
+
+
+@dataclass(frozen=True, slots=True)
+class _OneWalk:
+    """A walk back for all gradients; `sure`: registers hold it, by itself or once its loop's blocks are smaller."""
+
+    launch: Launch
+    plan: str
+    sure: bool
+
+
+def _one_walk(maker: Maker, gradient: Program, chunk: int) -> _OneWalk | None:
+    """With the states' gradients in registers, where they fit, else in memory from chunk to chunk: a state for each
+    sequence and head, which stays in the device's cache."""
+    fused = maker.fitting("gradient", "All gradients.", gradient, Walk.REVERSE, chunk)
+    if fused is not None and not fused.task.partial:
+        return _OneWalk(fused, "fused", False)
+    cached, sure = maker.cached("gradient", _CACHED, rearranged(gradient), Walk.REVERSE, chunk)
+    return _OneWalk(cached, "cached", sure) if cached is not None else None
 
 
 def _carrying(maker: Maker, backward: Program, chunks: tuple[int, ...], keep: int) -> list[Launch]:

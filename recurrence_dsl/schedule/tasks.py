@@ -68,7 +68,7 @@ class Launch:
 class TritonPlan:
     """`forward` and `backward` list the plans that there are, each a name and its kernels in order; `composition` says
     how segments of a sequence compose, where they do; `preferred` are the plans that are taken unmeasured: forward with
-    enough sequences and heads for the device, forward with too few, and backward."""
+    enough sequences and heads for the device, forward with too few, and likewise backward."""
 
     form: str
     chunk: int
@@ -76,7 +76,7 @@ class TritonPlan:
     forward: tuple[tuple[str, tuple[str, ...]], ...]
     backward: tuple[tuple[str, tuple[str, ...]], ...]
     composition: Composition | None = None
-    preferred: tuple[str, str, str] = ("fused", "fused", "fused")
+    preferred: tuple[str, str, str, str] = ("fused", "fused", "fused", "fused")
 
     @property
     def parallel(self) -> tuple[str, ...]:

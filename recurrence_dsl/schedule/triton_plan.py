@@ -18,7 +18,7 @@ from dataclasses import replace
 from ..maths.recurrence import Form, Recurrence
 from ..program.ops import BATCH, COL, HEAD, ROW, Op, Program, only
 from .finishing import Backward, finishing
-from .going_back import WALKED, GoingBack, Plans, going_back
+from .going_back import WALKED, GoingBack, going_back
 from .handing import Handed, handed, nothing_handed
 from .maker import Maker
 from .preparing import Prepared, prepared
@@ -77,7 +77,7 @@ def triton_plan(
         forward["segments"] = ("segment", "transit", "forward")
         backwards["segments"] = _in_segments(reverse)
     fused = maker.best(body, Walk.FORWARD, chunks).fits
-    preferred = _preferred(ready, fused, backwards)
+    preferred = *_preferred(ready, fused), reverse.busy, reverse.idle
     return TritonPlan(
         "chunk", back.chunk, tuple(launches), tuple(forward.items()), tuple(backwards.items()), composed, preferred
     )
@@ -89,17 +89,16 @@ def _in_segments(reverse: GoingBack) -> tuple[str, ...]:
     return ("segment", "transit", *reverse.ahead, "segment_back", *rest)
 
 
-def _preferred(ready: Prepared | None, fused: bool, backward: Plans) -> tuple[str, str, str]:
-    """The plans that are taken unmeasured: forward where sequences and heads keep the device busy, forward where they
-    do not, and backward.
+def _preferred(ready: Prepared | None, fused: bool) -> tuple[str, str]:
+    """The forward plans that are taken unmeasured: where sequences and heads keep the device busy, and where they do
+    not.
 
     An inverse is dear to form inside a walk, where nothing else can be done meanwhile; scores are not, and are formed
     again rather than stored. `fused`: one walk's registers hold what it takes to go from states to outputs.
     """
-    back = next(name for name in ("merged", "split") if name in backward)
     if _has_inverse(ready):
-        return "prepared", "phases", back
-    return "fused" if fused else "split", "split", back
+        return "prepared", "phases"
+    return "fused" if fused else "split", "split"
 
 
 def _has_inverse(ready: Prepared | None) -> bool:

@@ -100,8 +100,9 @@ def _taken(module: ModuleType) -> tuple[str, ...]:
     """The kernels of the plans that are taken without a measurement, and the one for a single token."""
     if not module.RULE:
         return tuple(module.KERNELS)
-    busy, idle, back = module.RULE
-    used = {*module.FORWARD[busy], *module.FORWARD[idle], *module.BACKWARD[back], module.STEP}
+    busy, idle, back, back_idle = module.RULE
+    plans = module.FORWARD[busy], module.FORWARD[idle], module.BACKWARD[back], module.BACKWARD[back_idle]
+    used = {module.STEP}.union(*plans)
     return tuple(name for name in module.KERNELS if name in used)
 
 

@@ -1,6 +1,7 @@
 # --- choosing ---
 
 
+FULL = 0.75  # of the processors, in every round of instances, keep busy a walk back that divides nothing
 PREFERRED = {}  # "FORWARD" and "BACKWARD": a plan, to be used whatever the sizes
 TUNED = {}  # a call's `tuning_key`: the plan that was measured to be the fastest
 
@@ -61,10 +62,12 @@ def plan_by_rule(table, inputs, cu, heads):
     """
     if "segments" in offered(table, inputs, cu, heads):
         return "segments"
-    busy, idle, backward = RULE
+    busy, idle, busy_back, idle_back = RULE
+    count = _processors(inputs[0].device)
     if table == "BACKWARD":
-        return backward
-    return busy if _instances(inputs, cu, heads) >= _processors(inputs[0].device) else idle
+        sequences = heads * (inputs[0].shape[0] if cu is None else cu.numel() - 1)
+        return busy_back if sequences >= FULL * -(-sequences // count) * count else idle_back
+    return busy if _instances(inputs, cu, heads) >= count else idle
 
 
 def _instances(inputs, cu, heads):
