@@ -11,6 +11,7 @@ from ..emit.triton.loops import Segment, along, may_loop, segments
 from ..emit.triton.lower import Setting, lower
 from ..emit.triton.order import Sizes, element_count, needed, ordered, root
 from ..emit.triton.tiles import PAIRWISE, Kind, Tiles
+from ..emit.triton.uses import Uses
 from ..program.ops import COL, ROW, Program
 from .spread import IN_PLACE, Kinds, Spread, kinds_of
 from .tasks import Launch
@@ -57,8 +58,8 @@ def block_of(size: int, least: int = 16) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A segment with the order of its tiles; `around`: what registers hold all the while; `kept`: what is needed after
-    it."""
+    """A segment with the order of its tiles; `around`: what registers hold all the while, but for what sums begin with;
+    `kept`: what is needed after it."""
 
     segment: Segment
     order: tuple[int, ...]
@@ -69,14 +70,18 @@ class _Part:
 def _parts(tiles: Tiles, sizes: Sizes, loop: str | None) -> list[_Part]:
     whole = segments(tiles, loop)
     carried = {i for i in needed(tiles) if tiles.tiles[i].kind is Kind.CARRIED}
+    uses = Uses(tiles, tuple(sorted(needed(tiles))))
     done: set[int] = set()
+    begun: set[int] = set()
     found = []
     for at, s in enumerate(whole):
+        starts = [uses.added_later(i) for i in s.sums] if s.looped else []
+        begun |= {root(tiles, rest[1]) for rest in starts if rest} & done
         after = {a for o in whole[at + 1 :] for i in o.tiles for a in tiles.tiles[i].args if a not in o.tiles}
         after |= {i for o in whole[at + 1 :] for i in o.stored}
         here = {a for i in s.tiles for a in tiles.tiles[i].args}
         used = {root(tiles, i) for i in after | here | s.stored}
-        waiting = {i for i in used & done - s.tiles if not along(tiles.tiles[i], loop)} | s.sums
+        waiting = {i for i in used & done - s.tiles - begun if not along(tiles.tiles[i], loop)} | s.sums
         kept = (after & s.tiles) | s.stored
         order = ordered(tiles, sizes, s.tiles if s.looped else s.tiles - s.sums, kept)
         found.append(_Part(s, order, frozenset(carried | waiting), frozenset(kept)))

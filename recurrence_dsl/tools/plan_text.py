@@ -16,7 +16,8 @@ def triton_plan_text(plan: TritonPlan) -> str:
     table = [
         "  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     ]
-    return "\n".join([f"form: {plan.form}", *table, _ways("forward", plan.forward), _ways("backward", plan.backward)])
+    ways = _ways("forward", plan.forward), _ways("backward", plan.backward)
+    return "\n".join([f"form: {plan.form}", *table, *ways, f"unmeasured: {_unmeasured(plan)}"])
 
 
 def _row(launch: Launch) -> tuple[str, ...]:
@@ -28,6 +29,13 @@ def _row(launch: Launch) -> tuple[str, ...]:
 
 def _ways(title: str, ways: tuple[tuple[str, tuple[str, ...]], ...]) -> str:
     return f"{title}: " + "; ".join(f"{name} ({', '.join(kernels)})" for name, kernels in ways)
+
+
+def _unmeasured(plan: TritonPlan) -> str:
+    """The plans that are taken without a measurement."""
+    busy, idle, back, back_idle = plan.preferred
+    one = lambda busy, idle: busy if busy == idle else f"{busy} ({idle} with few sequences and heads)"  # noqa: E731
+    return f"forward {one(busy, idle)}, backward {one(back, back_idle)}"
 
 
 def triton_cost_text(spec: Spec, plan: TritonPlan, sizes: Mapping[str, int], dtype: str = "bfloat16") -> str:

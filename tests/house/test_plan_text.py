@@ -24,6 +24,14 @@ def test_every_plan_has_its_flops_and_bytes():
     assert costs["forward", "split"][1] == carry + finish
 
 
+def test_the_plans_taken_without_a_measurement():
+    text = explain_stage(rd.load("gated_delta_net"), "schedule", 16, {"K": 128, "V": 128}, "triton")
+    few = "with few sequences and heads"
+    assert f"\nunmeasured: forward prepared (phases {few}), backward cached (split {few})\n" in text
+    text = explain_stage(rd.load("retnet"), "schedule", 16, {"K": 64, "V": 64}, "triton")
+    assert f"\nunmeasured: forward fused (split {few}), backward split\n" in text
+
+
 def test_states_larger_than_a_tile_of_all_tokens_have_the_shortest_chunks():
     text = explain_stage(rd.load("gateloop"), "schedule", 1, {"K": 128, "V": 128}, "triton")
     assert re.search(r"^  finish +parallel +16 ", text, re.MULTILINE)

@@ -60,6 +60,21 @@ def test_where_all_spill_the_least_is_taken(module: ModuleType) -> None:
     assert line.endswith("no other setting spills less")
 
 
+def test_less_is_held_in_loops_before_anything_else_is_changed() -> None:
+    """By two degrees, alone and with all other changes."""
+    kernels = written(rd.load("gla"), SIZES)
+    module = load_source(kernels.text, kernels.spec)
+    assert module.SETTINGS["finish_back"]["SPARING"] == 0
+    first, second, *others = module.RELIEF["finish_back"]
+    assert (first, second) == ({"SPARING": 1}, {"SPARING": 2})
+    assert all(change["SPARING"] in (1, 2) and len(change) > 1 for change in others)
+    change, _, count = chosen(module, "finish_back", {"": (255, 80), "SPARING=2": (255, 0)})
+    assert (change, count) == ({"SPARING": 2}, 3)
+    without = [name for name in module.SETTINGS if "SPARING" not in module.SETTINGS[name]]
+    assert "carry" in without
+    assert not any("SPARING" in change for name in without for change in module.RELIEF[name])
+
+
 @pytest.mark.parametrize("spec", ["retnet", "rwkv6", "gated_delta_net"])
 def test_no_change_touches_what_kernels_share(spec: str) -> None:
     """Neither the chunk, nor in how many shares a gradient is stored."""

@@ -40,9 +40,11 @@ def test_lengths(length: int, plans: dict[str, str]) -> None:
     assert_agreement(Case("gated_delta_net", length=length, batch=2, heads=1, plans=plans))
 
 
+@pytest.mark.parametrize("sparing", [0, 2])
 @pytest.mark.parametrize("spec", ["gated_delta_net", "rwkv6", "mamba2"])
-def test_a_loop_over_an_axis(spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What an instance cannot hold at once it goes through block by block, but not along a param's gradient."""
+def test_a_loop_over_an_axis(spec: str, sparing: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an instance cannot hold at once it goes through block by block, but not along a param's gradient; and it
+    may load again what it would hold from block to block."""
     choices = Maker.choices
 
     def looped(self: Maker, program: Program, walk: Walk, chunks: tuple[int, ...]) -> list[Choice]:
@@ -53,7 +55,8 @@ def test_a_loop_over_an_axis(spec: str, monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.setitem(ROOM, warps, 1000.0)
     monkeypatch.setattr(Maker, "choices", looped)
     sizes = {"K": 32, "V": 32, "M": 32, "N": 32}
-    case = Case(spec, length=35, batch=1, heads=1, sizes=sizes, plans=CACHED)
+    plans = {**CACHED, "BACKWARD": f"cached gradient.SPARING={sparing}"}
+    case = Case(spec, length=35, batch=1, heads=1, sizes=sizes, plans=plans)
     loops = set(mixers(case)[0].kernels.SETTINGS["gradient"]) & {f"B_{a}" for a in sizes}
     assert len(loops) == 1
     assert spec != "rwkv6" or loops == {"B_V"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -39,12 +40,32 @@ def loops(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Maker, "choices", looped)
 
 
-@pytest.mark.parametrize("spec", ["rwkv7", "dplr", "kda", "gla", "gated_delta_net", "linear_attention", NORMS])
-def test_every_gradient(spec: str, loops: None) -> None:
+SPECS = ["rwkv7", "dplr", "kda", "gla", "gated_delta_net", "linear_attention", NORMS]
+
+
+def case_of(spec: str) -> Case:
     sizes = {"A": 32, "B": 32} if spec == NORMS else {"K": 32, "V": 32}
     plans = {"FORWARD": "phases" if spec != "linear_attention" else "split", "BACKWARD": "split"}
-    case = Case(spec, length=19, batch=1, heads=2, sizes=sizes, plans=plans)
-    module = mixers(case)[0].kernels
-    blocks = {n for n, settings in module.SETTINGS.items() if any(settings.get(f"B_{a}", 32) < 32 for a in sizes)}
+    return Case(spec, length=19, batch=1, heads=2, sizes=sizes, plans=plans)
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_every_gradient(spec: str, loops: None) -> None:
+    case = case_of(spec)
+    settings = mixers(case)[0].kernels.SETTINGS
+    blocks = {n for n, own in settings.items() if any(own.get(f"B_{a}", 32) < 32 for a in case.sizes)}
     assert any(name.startswith("finish_back") for name in blocks)
     assert_agreement(case)
+
+
+@pytest.mark.parametrize("spec", ["rwkv7", "gated_delta_net", NORMS])
+def test_holding_less(spec: str, loops: None) -> None:
+    """With loads in every round, and decays computed once more."""
+    case = case_of(spec)
+    module = mixers(case)[0].kernels
+    plans = {}
+    for table, plan in case.plans.items():
+        sparing = [k for k in getattr(module, table)[plan] if "SPARING" in module.SETTINGS[k]]
+        plans[table] = " ".join((plan, *(f"{kernel}.SPARING=2" for kernel in sparing)))
+    assert "finish_back.SPARING=2" in plans["BACKWARD"]
+    assert_agreement(replace(case, plans=plans))

@@ -97,3 +97,15 @@ def test_few_sequences_of_many_tokens_are_cut(monkeypatch: pytest.MonkeyPatch) -
     _, bounds, count = module._cut([torch.empty((1, 32_768, 1, 1))], 2)
     assert 32 <= count <= 264
     assert bounds[-1] == 32_768
+
+
+@pytest.mark.parametrize(
+    ("heads", "plan"),
+    [(98, "split"), (99, "cached"), (132, "cached"), (133, "split"), (197, "split"), (198, "cached"), (999, "cached")],
+)
+def test_one_walk_back_where_it_keeps_processors_busy(heads: int, plan: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a device of 132 processors three quarters of them in every round, one for each sequence and head."""
+    module = mixers(Case("retnet", chunk=64, sizes={"K": 128, "V": 128}))[0].kernels
+    monkeypatch.setattr(module, "_processors", lambda device: 132)
+    rows = [torch.empty((1, 512, heads, 128), device="meta")] * 3
+    assert module.plan_by_rule("BACKWARD", rows, None, heads) == plan

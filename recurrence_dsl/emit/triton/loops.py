@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from .order import needed
 from .tiles import PRODUCTS, Kind, Tile, Tiles
+from .uses import Uses
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class _Loops:
         self.tiles, self.axis, self.wanted = tiles.tiles, axis, wanted
         self.results = frozenset(r.tile for r in tiles.results)
         self.cheap = cheap(tiles, wanted)
+        self.uses = Uses(tiles, tuple(sorted(wanted)))
         self.at: dict[int, int] = {}
         """For a tile along the axis, the first loop that can compute it; for another, how many loops come before it."""
         for i in sorted(wanted):
@@ -64,7 +66,8 @@ class _Loops:
         has the fewest products of matrices to compute for it alone."""
         latest, loops = self._latest(lambda i, last: last), self._loops()
         fixed = [{i for i in latest if latest[i] == self.at[i] == n + 1} for n in range(loops)]
-        along = sorted(i for i in self.results if self._along(i))
+        along = [i for i in self.results if self._along(i)]
+        along.sort(key=lambda i: (-self._products(self._inside({i})), i))
         fixed[-1].update(i for i in along if self.at[i] == loops - 1)
         inside = [self._inside(found) for found in fixed]
 
@@ -112,10 +115,12 @@ class _Loops:
 
     def _postpone(self, loops: Sequence[Segment]) -> None:
         """Takes matrices that no loop has to hold behind it: they are computed where they are first needed, where that
-        holds no other matrix longer."""
+        holds no other matrix longer. What a sum over blocks is added to is needed for its start."""
         first: dict[int, int] = {}
         for n, loop in reversed(list(enumerate(loops))):
             first |= dict.fromkeys((a for i in loop.tiles for a in self.tiles[i].args), n)
+            begins = (self.uses.added_later(i) for i in loop.sums)
+            first |= {rest[1]: min(n, first.get(rest[1], n)) for rest in begins if rest}
         for i in sorted(self.wanted, reverse=True):
             if self._along(i) or self._sums(i):
                 continue
