@@ -11,6 +11,7 @@ from recurrence_dsl.emit.triton.loops import Segment, along, cheap, may_loop, se
 from recurrence_dsl.emit.triton.lower import Setting, lower
 from recurrence_dsl.emit.triton.order import needed, root
 from recurrence_dsl.emit.triton.tiles import PRODUCTS, Kind, Tiles
+from recurrence_dsl.emit.triton.uses import Uses
 from recurrence_dsl.pipeline import derive, lifted, planned_triton
 from recurrence_dsl.program.lower import Known
 from recurrence_dsl.program.ops import COL, ROW
@@ -75,10 +76,12 @@ def _products(tiles: Tiles, s: Segment, i: int) -> set[int]:
 
 @pytest.mark.parametrize("name", SPECS)
 def test_matrices_are_computed_where_they_are_first_needed(name: str) -> None:
-    """What stems from loads alone by a product of matrices, and only later segments use, waits for these."""
+    """What stems from loads alone by a product of matrices, and only later segments use, waits for these, unless a sum
+    over blocks begins with it."""
     for kernel, tiles, axis, found in looped(name):
-        again = cheap(tiles, needed(tiles))
-        results = {r.tile for r in tiles.results}
+        again, uses = cheap(tiles, needed(tiles)), Uses(tiles, tuple(sorted(needed(tiles))))
+        begun = {root(tiles, rest[1]) for s in found for i in s.sums if (rest := uses.added_later(i))}
+        results = {r.tile for r in tiles.results} | begun
         for at, s in enumerate(found):
             used = {a for o in (s, *found[at + 1 : at + 2]) for i in o.tiles for a in tiles.tiles[i].args}
             for i in () if s.looped else s.tiles - results - used:
