@@ -124,7 +124,7 @@ def test_what_levels_give_one_sum_has_one_accumulator(name):
 
 
 def test_a_sum_over_blocks_begins_with_what_it_is_added_to():
-    """And is formed in one loop: the first two of rwkv7 have a product for each of three sums, two of which have a start."""
+    """The first two loops of rwkv7 have a product for each of three sums, and two of these a start."""
     text = written(rd.load("rwkv7"), {"K": SIDE, "V": SIDE}).text
     body = text[text.index("def finish_back_kernel") :]
     first, second = (x.split("\n    x")[0] for x in body.split("for start_K in")[1:3])
