@@ -1,7 +1,7 @@
 # --- choosing ---
 
 
-FULL = 0.75  # of the processors, in every round of instances, keep busy a walk back that divides nothing
+FULL = 0.75  # the part of the processors that a walk back, which divides nothing, must keep busy in every round
 PREFERRED = {}  # "FORWARD" and "BACKWARD": a plan, to be used whatever the sizes
 TUNED = {}  # a call's `tuning_key`: the plan that was measured to be the fastest
 

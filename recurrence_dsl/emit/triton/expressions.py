@@ -107,11 +107,7 @@ class Expressions:
             case Kind.DOT:
                 return self.product(t)
             case Kind.PAIR:
-                self.p.helpers.update(("once", "pair"))
-                again = AGAIN if self.p.sparing else False
-                return (
-                    f"_pair({self.p.text(x)}, {t.attr is Mask.BEFORE}, {t.dims[0] == COL}, C, EXACT, {again}, DEVICE)"
-                )
+                return self._decays(t)
             case Kind.INVERSE:
                 self.p.helpers.update(("dot", "rolled", "inverse"))
                 return f"_inverse({self.p.text(x)}, {t.attr}, C, LEVELS, PRECISION, {SPARING}, DEVICE)"
@@ -123,6 +119,12 @@ class Expressions:
                 raise AssertionError(f"{t.kind} is printed elsewhere")
             case _:
                 assert_never(t.kind)
+
+    def _decays(self, t: Tile) -> str:
+        """Between the tokens of each pair, one number for all channels."""
+        self.p.helpers.update(("once", "pair"))
+        strict, turned, again = t.attr is Mask.BEFORE, t.dims[0] == COL, AGAIN if self.p.sparing else False
+        return f"_pair({self.p.text(t.args[0])}, {strict}, {turned}, C, EXACT, {again}, DEVICE)"
 
     def product(self, t: Tile, to: int | None = None) -> str:
         """A product of matrices, added to another tile."""
