@@ -43,7 +43,7 @@ def going_back(
     """Kernels and plans for an adjoint, when it is known how all chunks are finished.
 
     One walk for all gradients is no plan where they would come in shares: those are more to move than the states. It is
-    taken unmeasured where it moves clearly less and is sure to fit: with enough sequences and heads it works on as many
+    taken unmeasured where it moves clearly less and should fit: with enough sequences and heads it works on as many
     chunks at a time as kernels for all chunks do, one on each processor.
     """
     *sums, carry = _carrying(maker, parts.backward, chunks, back.chunk)
@@ -53,7 +53,7 @@ def going_back(
     if walk is not None:
         spec, one, name = maker.recurrence.spec, walk.launch, walk.plan
         less = gradient_bytes(spec, (one,), maker.sizes) < CLEARLY * gradient_bytes(spec, tuple(launches), maker.sizes)
-        busy = name if walk.sure and less else ""
+        busy = name if walk.fits and less else ""
         plans[name] = (*first, one.task.name)
         launches.append(one)
     for merged, rest in _merged(maker, parts.backward, back):
@@ -65,11 +65,12 @@ def going_back(
 
 @dataclass(frozen=True, slots=True)
 class _OneWalk:
-    """A walk back for all gradients; `sure`: registers hold it, by itself or once its loop's blocks are smaller."""
+    """A walk back for all gradients; `fits`: registers should hold it, as it is or
+    once its loop's blocks are smaller."""
 
     launch: Launch
     plan: str
-    sure: bool
+    fits: bool
 
 
 def _one_walk(maker: Maker, gradient: Program, chunk: int) -> _OneWalk | None:
@@ -78,8 +79,8 @@ def _one_walk(maker: Maker, gradient: Program, chunk: int) -> _OneWalk | None:
     fused = maker.fitting("gradient", "All gradients.", gradient, Walk.REVERSE, chunk)
     if fused is not None and not fused.task.partial:
         return _OneWalk(fused, "fused", False)
-    cached, sure = maker.cached("gradient", _CACHED, rearranged(gradient), Walk.REVERSE, chunk)
-    return _OneWalk(cached, "cached", sure) if cached is not None else None
+    cached, fits = maker.cached("gradient", _CACHED, rearranged(gradient), Walk.REVERSE, chunk)
+    return _OneWalk(cached, "cached", fits) if cached is not None else None
 
 
 def _carrying(maker: Maker, backward: Program, chunks: tuple[int, ...], keep: int) -> list[Launch]:

@@ -24,7 +24,7 @@ MEASURED = 320.0
 spilled 700 bytes a thread at most."""
 LOOPED = 220.0
 """Likewise for eight warps that loop over blocks of 32 and more, which may be made smaller once it spills: what left
-none with spilled ones then."""
+no kernel of the shipped specs with spilled ones then, at 64 and at 128."""
 PARTS = 64
 """Largest block of a divided axis in a walk, where instances for each sequence and head are few."""
 
@@ -85,8 +85,8 @@ class Maker:
         """A walk for what registers cannot hold: what it carries lies in memory between chunks, and may be looped over.
 
         Nothing is divided over instances, for each reads again all that it stored; and no gradient of a param, which is
-        added up over the walk, may lie along the loop. The choice that holds the least, and whether registers are sure
-        to hold that; None if it is too much even for a kernel that is only taken if measured.
+        added up over the walk, may lie along the loop. The choice that holds the least, and whether registers should
+        hold that by the estimate; None if it is too much even for a kernel that is only taken if measured.
         """
         added = {a for k, i in program.outputs if k.startswith("param:") for a in program.values[i].dims}
         whole = [c for c in self.choices(program, Walk.PARALLEL, (chunk,)) if not c.splits and c.held <= MEASURED]
@@ -95,8 +95,8 @@ class Maker:
             return None, False
         choice = min(fitting, key=lambda c: c.held)
         made = self._made(name, doc, program, walk, 0, choice)
-        sure = choice.loop is not None and (choice.fits or (choice.loop[1] >= 32 and choice.held <= LOOPED))
-        return replace(made, task=replace(made.task, cached=True)), sure
+        fits = choice.loop is not None and (choice.fits or (choice.loop[1] >= 32 and choice.held <= LOOPED))
+        return replace(made, task=replace(made.task, cached=True)), fits
 
     def best(self, program: Program, walk: Walk, chunks: tuple[int, ...]) -> Choice:
         """The first choice that fits with the fewest shares of gradients, or the one that holds the least."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 
 import recurrence_dsl as rd
 from recurrence_dsl.runtime.load import load_source
-from recurrence_dsl.tools.resources import measured, written
+from recurrence_dsl.tools.resources import compile_kernel, measured, written
 
 SIZES = {"K": 128, "V": 128}
 Found = dict[str, tuple[int, float]]
@@ -137,3 +138,19 @@ def test_what_is_reported_is_what_a_call_would_take() -> None:
     found = measured(kernels, "transit", "sm_90")
     assert found.changed == "maxnreg=255"
     assert found.spilled == 0
+
+
+def test_rounds_that_are_kept_apart_load_as_wide_as_others() -> None:
+    """The compiler must still know where blocks begin, or it loads number by number."""
+    kernels = written(rd.load("retnet"), SIZES)
+    module = load_source(kernels.text, kernels.spec)
+    texts = []
+    for sparing in (0, 1):
+        settings = {**module.SETTINGS["gradient"], "SPARING": sparing}
+        texts.append(compile_kernel(module, "gradient", "sm_90", settings=settings).asm["ptx"])
+    joined, apart = texts
+    assert 'pragma "nounroll"' not in joined
+    assert apart.count('pragma "nounroll"') == kernels.text.split("def gradient_kernel")[1].count("= _rolled(start_K")
+    loads = [sorted(set(re.findall(r"ld\.global[\w.:]*", text))) for text in texts]
+    assert loads[0] == loads[1]
+    assert any(".v4" in load for load in loads[1])

@@ -50,9 +50,9 @@ def test_everything_is_there_once_and_in_time(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SPECS)
-def test_no_sum_or_result_would_be_cheaper_in_another_loop(name: str) -> None:
-    """Of products of matrices that a loop computes for one sum or result alone, none is computed in a later loop too
-    that could take this up instead."""
+def test_no_result_would_be_cheaper_in_another_loop(name: str) -> None:
+    """The products of matrices that a loop computes for one result alone are not all computed in a later loop too,
+    which could store it instead."""
     for kernel, tiles, _, found in looped(name):
         loops = [s for s in found if s.looped]
         for at, s in enumerate(loops):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -68,4 +69,5 @@ def test_holding_less(spec: str, loops: None) -> None:
         sparing = [k for k in getattr(module, table)[plan] if "SPARING" in module.SETTINGS[k]]
         plans[table] = " ".join((plan, *(f"{kernel}.SPARING=2" for kernel in sparing)))
     assert "finish_back.SPARING=2" in plans["BACKWARD"]
+    assert "_again = " in Path(str(module.__file__)).read_text()
     assert_agreement(replace(case, plans=plans))
